@@ -1,0 +1,163 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+static rt_status fail_errno(const char *doing, const char *path)
+{
+    return rt_fail(errno == ENOMEM ? RT_ERROR_MEMORY : RT_ERROR_IO, "cannot %s %s: %s", doing, path,
+                   strerror(errno));
+}
+
+rt_status rt_file_read(const char *path, size_t limit, char **bytes, size_t *size)
+{
+    rt_status status = RT_OK;
+    *bytes = NULL;
+    *size = 0;
+    FILE *stream = fopen(path, "rb");
+    if (!stream)
+        return fail_errno("read", path);
+    size_t capacity = 0;
+    for (;;) {
+        RT_TRY(rt_grow(bytes, &capacity, *size + 4096, 1));
+        size_t got = fread(*bytes + *size, 1, capacity - *size - 1, stream);
+        *size += got;
+        if (*size > limit) {
+            status = rt_fail(RT_ERROR_FORMAT, "cannot read %s: it is larger than %zu bytes", path,
+                             limit);
+            goto end;
+        }
+        if (got == 0)
+            break;
+    }
+    if (ferror(stream))
+        status = fail_errno("read", path);
+    else
+        (*bytes)[*size] = 0;
+end:
+    fclose(stream);
+    if (status < 0) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    return status;
+}
+
+static void writer_release(struct rt_file_writer *writer)
+{
+    free(writer->path);
+    free(writer->temporary);
+    memset(writer, 0, sizeof *writer);
+}
+
+rt_status rt_file_begin(struct rt_file_writer *writer, const char *path)
+{
+    rt_status status = RT_OK;
+    memset(writer, 0, sizeof *writer);
+    RT_TRY(rt_copy_text(&writer->path, path));
+    RT_TRY(rt_format(&writer->temporary, "%s.%ld.tmp", path, (long)getpid()));
+    writer->stream = fopen(writer->temporary, "wb");
+    if (!writer->stream)
+        status = fail_errno("write", writer->temporary);
+end:
+    if (status < 0)
+        writer_release(writer);
+    return status;
+}
+
+rt_status rt_file_commit(struct rt_file_writer *writer)
+{
+    rt_status status = RT_OK;
+    errno = 0;
+    bool written = !ferror(writer->stream) && fflush(writer->stream) == 0 &&
+                   fsync(fileno(writer->stream)) == 0;
+    if (!written)
+        status = fail_errno("write", writer->path);
+    if (fclose(writer->stream) != 0 && status == RT_OK)
+        status = fail_errno("write", writer->path);
+    if (status == RT_OK && rename(writer->temporary, writer->path) != 0)
+        status = fail_errno("write", writer->path);
+    if (status < 0)
+        unlink(writer->temporary);
+    writer_release(writer);
+    return status;
+}
+
+void rt_file_abandon(struct rt_file_writer *writer)
+{
+    if (writer->stream) {
+        fclose(writer->stream);
+        unlink(writer->temporary);
+    }
+    writer_release(writer);
+}
+
+rt_status rt_file_write(const char *path, const void *bytes, size_t size)
+{
+    struct rt_file_writer writer;
+    rt_status status = rt_file_begin(&writer, path);
+    if (status < 0)
+        return status;
+    fwrite(bytes, 1, size, writer.stream);
+    return rt_file_commit(&writer);
+}
+
+rt_status rt_folder_create(const char *path)
+{
+    char *parent = NULL;
+    rt_status status = rt_copy_text(&parent, path);
+    if (status < 0)
+        return status;
+    for (char *slash = parent + 1; *parent && *slash; slash++) {
+        if (*slash != '/')
+            continue;
+        *slash = 0;
+        mkdir(parent, 0777); /* the last mkdir tells whether it worked */
+        *slash = '/';
+    }
+    free(parent);
+    if (mkdir(path, 0777) != 0 && !(errno == EEXIST && rt_path_is_folder(path)))
+        return fail_errno("create the folder", path);
+    return RT_OK;
+}
+
+bool rt_path_exists(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0;
+}
+
+bool rt_path_is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+rt_status rt_path_join(char **path, const char *folder, const char *name)
+{
+    size_t length = strlen(folder);
+    bool slash = length > 0 && folder[length - 1] == '/';
+    return rt_format(path, "%s%s%s", folder, slash ? "" : "/", name);
+}
+
+const char *rt_path_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+rt_status rt_path_stem(char **stem, const char *path)
+{
+    rt_status status = rt_copy_text(stem, rt_path_name(path));
+    if (status < 0)
+        return status;
+    char *dot = strrchr(*stem, '.');
+    if (dot && dot != *stem)
+        *dot = 0;
+    return RT_OK;
+}

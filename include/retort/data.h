@@ -1,0 +1,187 @@
+/* Images, palettes, data sets, patches and batches. Nothing here needs an OpenCL device. */
+#ifndef RETORT_DATA_H
+#define RETORT_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "retort/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define RT_CLASSES_MAX 32 /* classes a palette may have */
+#define RT_LABEL_IGNORE 255 /* the label of a pixel that belongs to no class of the palette */
+
+/* --- images ------------------------------------------------------------------------------- */
+
+/* 8-bit samples, row after row from the top, `channels` interleaved samples a pixel. */
+struct rt_image {
+    int width, height, channels;
+    uint8_t *pixels; /* height * width * channels bytes, owned by the image */
+};
+
+/* Reads a JPEG or PNG file (told by its first bytes, not its name) as 3-channel RGB. Grey is
+ * repeated, alpha dropped, 16-bit samples shortened. Release with rt_image_finish.
+ * Errors: IO, FORMAT (neither kind, truncated, damaged, larger than 2^28 pixels), MEMORY. */
+rt_status rt_image_read(struct rt_image *image, const char *path);
+
+/* Writes an image of 1 (grey) or 3 channels (RGB) as PNG, under a temporary name first.
+ * Errors: IO, ARGUMENT (other channels), MEMORY. */
+rt_status rt_image_write_png(const struct rt_image *image, const char *path);
+
+/* Takes an image whose struct is not initialised to width x height x channels zeroed bytes. */
+rt_status rt_image_init(struct rt_image *image, int width, int height, int channels);
+void rt_image_finish(struct rt_image *image);
+
+/* --- palettes ----------------------------------------------------------------------------- */
+
+struct rt_class {
+    char name[64];
+    uint8_t rgb[3];
+};
+
+/* The classes of a segmentation: label i is classes[i]. */
+struct rt_palette {
+    char name[64]; /* "dubai", "synth", a file's name, or "masks" when taken from the masks */
+    int count;
+    struct rt_class classes[RT_CLASSES_MAX];
+    int unlabeled; /* the class that means "nothing known", -1 if there is none */
+};
+
+/* Reads {"name": ..., "classes": [{"name": ..., "color": "#RRGGBB"}, ...], "unlabeled": NAME}.
+ * Also accepts "title" for "name", as annotation tools write. Errors: IO, FORMAT, MEMORY. */
+rt_status rt_palette_read(struct rt_palette *palette, const char *path);
+
+/* A built-in palette by name ("dubai", "synth"), NULL if there is none. A static object. */
+const struct rt_palette *rt_palette_builtin(const char *name);
+
+/* --- data sets ---------------------------------------------------------------------------- */
+
+struct rt_dataset; /* immutable once open; may be used from several threads */
+
+struct rt_dataset_options {
+    const char *source;  /* a folder, or "synth[:COUNT[,SEED]]" */
+    const char *palette; /* a palette file, or NULL to find one */
+    bool images_only;    /* take every image below the folder; masks are not looked for */
+};
+
+/* What was found of one image and its mask; texts are owned by the data set. */
+struct rt_dataset_item {
+    const char *image_path; /* a made-up name such as "synth-003" for the synthetic set */
+    const char *mask_path;  /* NULL without a mask */
+    int width, height;
+    const char *mask_kind; /* "rgb", "palette 4-bit", "grey 8-bit", ...; "none" without a mask */
+};
+
+/* Finds the pairs: below the folder, every image FOLDER/images/STEM.EXT with its mask
+ * FOLDER/masks/STEM.png, in the order of their paths (bytes compared). Only headers are read.
+ * Pairs that do not fit (unpaired, unreadable header, sizes that differ) are left out, counted
+ * and kept as problems. Errors: IO, FORMAT (no pair at all, a bad palette file), MEMORY. */
+rt_status rt_dataset_open(struct rt_dataset **dataset, const struct rt_dataset_options *options);
+void rt_dataset_close(struct rt_dataset *dataset);
+
+size_t rt_dataset_count(const struct rt_dataset *dataset);
+const struct rt_dataset_item *rt_dataset_item(const struct rt_dataset *dataset, size_t index);
+const struct rt_palette *rt_dataset_palette(const struct rt_dataset *dataset);
+
+/* What did not fit, one sentence each; also the warning about a classes.json whose colours are
+ * not the masks'. */
+size_t rt_dataset_problems(const struct rt_dataset *dataset);
+const char *rt_dataset_problem(const struct rt_dataset *dataset, size_t index);
+
+/* Decodes one image (RGB) and its labels (1 channel, RT_LABEL_IGNORE outside the palette; left
+ * zeroed, with pixels NULL, where there is no mask). labels may be NULL. Release both with
+ * rt_image_finish. Errors: IO, FORMAT (truncated, damaged, of another size than its header said),
+ * MEMORY. */
+rt_status rt_dataset_load(const struct rt_dataset *dataset, size_t index, struct rt_image *image,
+                          struct rt_image *labels);
+
+/* --- patches ------------------------------------------------------------------------------ */
+
+struct rt_patch {
+    uint32_t image; /* index into the data set */
+    int32_t x, y;   /* top left corner, pixels */
+};
+
+struct rt_patch_list {
+    size_t count;
+    struct rt_patch *patches; /* released by free() */
+};
+
+enum rt_split {
+    RT_SPLIT_PATCH, /* patches are dealt at random: neighbours meet in both parts */
+    RT_SPLIT_IMAGE, /* whole images are dealt: the honest one */
+};
+
+/* Cuts every image into size x size patches from the top left, dropping the rest at the right and
+ * the bottom, and deals about `share` (0 to 1) of them to `held_out`, the others to `train`; with
+ * RT_SPLIT_IMAGE in whole images. A share of 0 leaves held_out empty. The same seed gives the
+ * same split everywhere. Images smaller than a patch are left out with a warning to the log.
+ * Errors: ARGUMENT (size < 1, share outside 0..1, no patch in one of the parts), MEMORY. */
+rt_status rt_dataset_patches(const struct rt_dataset *dataset, int size, enum rt_split split,
+                             double share, uint64_t seed, struct rt_patch_list *train,
+                             struct rt_patch_list *held_out);
+
+/* --- scaling ------------------------------------------------------------------------------ */
+
+enum rt_scaling_mode {
+    RT_SCALING_DATA,  /* (v - mean[c]) / deviation[c], over the training patches */
+    RT_SCALING_PATCH, /* (v - min) / (max - min) of each patch and channel, as the public recipe */
+};
+
+struct rt_scaling {
+    enum rt_scaling_mode mode;
+    float mean[3], deviation[3]; /* in 0..255; used with RT_SCALING_DATA */
+};
+
+/* The mean and deviation of each channel over the patches, exact integer sums before the last
+ * step. Errors: those of rt_dataset_load. */
+rt_status rt_scaling_measure(const struct rt_dataset *dataset, const struct rt_patch_list *patches,
+                             int size, struct rt_scaling *scaling);
+
+/* Scales `count` pixels of interleaved RGB into three planes: out[c * count + i]. */
+void rt_scaling_apply(const struct rt_scaling *scaling, const uint8_t *rgb, size_t count,
+                      float *out);
+
+/* --- batches ------------------------------------------------------------------------------ */
+
+struct rt_loader; /* a thread that keeps two batches ready */
+
+struct rt_loader_options {
+    const struct rt_dataset *dataset;    /* must outlive the loader */
+    const struct rt_patch_list *patches; /* must outlive the loader */
+    int size;                            /* patch width and height, pixels */
+    int batch;                           /* patches a batch */
+    struct rt_scaling scaling;
+    uint64_t seed;
+    bool shuffle; /* a new order each epoch, from the seed */
+    bool augment; /* flips, quarter turns, brightness within 10 %, from the seed */
+    size_t cache_bytes; /* decoded images kept in memory; 0 means 1 GiB */
+};
+
+/* A batch lives until the next call of rt_loader_next. */
+struct rt_batch {
+    int count;             /* patches in it: the last batch of an epoch may hold fewer */
+    const float *images;   /* [count, 3, size, size] */
+    const uint8_t *labels; /* [count, size, size]; RT_LABEL_IGNORE where there is no mask */
+    const struct rt_patch *patches; /* [count] */
+};
+
+rt_status rt_loader_create(struct rt_loader **loader, const struct rt_loader_options *options);
+void rt_loader_destroy(struct rt_loader *loader);
+
+/* Starts epoch `epoch`: what comes next depends on the seed and the epoch alone, so that a
+ * resumed run sees what an uninterrupted one would. Batches under way are dropped. */
+rt_status rt_loader_start(struct rt_loader *loader, uint64_t epoch);
+
+/* The next batch; count is 0 at the end of the epoch. Errors: those of rt_dataset_load, for the
+ * image that the message names. */
+rt_status rt_loader_next(struct rt_loader *loader, struct rt_batch *batch);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,120 @@
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
+
+static void errors_carry_a_sentence(void **state)
+{
+    (void)state;
+    assert_fails(rt_fail(RT_ERROR_IO, "cannot read %s", "x"), RT_ERROR_IO, "cannot read x");
+    assert_fails(rt_fail_context(RT_ERROR_IO, "in %s: ", "y"), RT_ERROR_IO, "in y: cannot read x");
+    assert_string_equal(rt_status_name(RT_ERROR_INTERRUPTED), "interrupted");
+    assert_string_equal(rt_status_name((rt_status)7), "unknown");
+}
+
+static void allocation_sizes_are_checked(void **state)
+{
+    (void)state;
+    void *memory = NULL;
+    assert_fails(rt_alloc(&memory, SIZE_MAX / 2, 3), RT_ERROR_MEMORY, "cannot allocate");
+    assert_null(memory);
+    int *items = NULL;
+    size_t capacity = 0;
+    assert_ok(rt_grow(&items, &capacity, 100, sizeof *items));
+    assert_true(capacity >= 100);
+    assert_int_equal(items[99], 0);
+    free(items);
+}
+
+/* Known answers of the paper's reference implementation for philox4x32-10. */
+static void philox_known_answers(void **state)
+{
+    (void)state;
+    uint32_t words[4];
+    rt_philox(0, (uint32_t[4]){0, 0, 0, 0}, words);
+    assert_int_equal(words[0], 0x6627e8d5);
+    assert_int_equal(words[1], 0xe169c58d);
+    assert_int_equal(words[2], 0xbc57ac4c);
+    assert_int_equal(words[3], 0x9b00dbd8);
+    rt_philox(0xffffffffffffffff, (uint32_t[4]){~0u, ~0u, ~0u, ~0u}, words);
+    assert_int_equal(words[0], 0x408f276d);
+    assert_int_equal(words[1], 0x41c83b0e);
+    assert_int_equal(words[2], 0xa20bc7c6);
+    assert_int_equal(words[3], 0x6d5451fd);
+}
+
+static void random_sequences(void **state)
+{
+    (void)state;
+    struct rt_random a = rt_random_start(7, 1), b = rt_random_start(7, 2);
+    int differ = 0, seen[5] = {0};
+    double sum = 0, squares = 0;
+    for (int i = 0; i < 20000; i++) {
+        seen[rt_random_below(&a, 5)]++;
+        differ += rt_random_word(&a) != rt_random_word(&b);
+        double value = (double)rt_random_normal(&a);
+        sum += value;
+        squares += value * value;
+    }
+    assert_true(differ > 19990);
+    for (int i = 0; i < 5; i++)
+        assert_in_range(seen[i], 3700, 4300);
+    assert_true(sum / 20000 < 0.04 && sum / 20000 > -0.04);
+    assert_true(squares / 20000 < 1.05 && squares / 20000 > 0.95);
+    int items[50], present[50] = {0};
+    for (int i = 0; i < 50; i++)
+        items[i] = i;
+    rt_random_shuffle(&a, items, 50, sizeof *items);
+    for (int i = 0; i < 50; i++)
+        present[items[i]]++;
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(present[i], 1);
+}
+
+static void files_appear_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/retort-test-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    char *deep = NULL, *path = NULL, *bytes = NULL;
+    size_t size;
+    assert_ok(rt_path_join(&deep, folder, "a/b c"));
+    assert_ok(rt_folder_create(deep));
+    assert_ok(rt_folder_create(deep));
+    assert_ok(rt_path_join(&path, deep, "file.txt"));
+    assert_ok(rt_file_write(path, "hello", 5));
+    struct rt_file_writer writer;
+    assert_ok(rt_file_begin(&writer, path));
+    fputs("half", writer.stream);
+    rt_file_abandon(&writer);
+    assert_ok(rt_file_read(path, 100, &bytes, &size));
+    assert_int_equal(size, 5);
+    assert_string_equal(bytes, "hello");
+    free(bytes);
+    assert_fails(rt_file_read(path, 4, &bytes, &size), RT_ERROR_FORMAT, "larger than 4 bytes");
+    assert_fails(rt_file_read("/nowhere/x", 4, &bytes, &size), RT_ERROR_IO, "/nowhere/x");
+    if (rt_path_exists("/dev/full"))
+        assert_fails(rt_file_begin(&writer, "/dev/full/x"), RT_ERROR_IO, "/dev/full/x");
+    unlink(path);
+    rmdir(deep);
+    free(deep);
+    free(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_carry_a_sentence),
+        cmocka_unit_test(allocation_sizes_are_checked),
+        cmocka_unit_test(philox_known_answers),
+        cmocka_unit_test(random_sequences),
+        cmocka_unit_test(files_appear_whole_or_not_at_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
