@@ -4,7 +4,8 @@
 
 #include "retort/status.h"
 
-/* Sets the message of this thread and returns status, so that a function can `return rt_fail(...)`. */
+/* Sets the message of this thread and returns status, so that a function can `return rt_fail(...)`.
+ */
 rt_status rt_fail(rt_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3), cold));
 

@@ -1,0 +1,110 @@
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "device/internal.h"
+
+rt_status rt_buffer_create(struct rt_buffer **buffer, struct rt_device *device, size_t bytes)
+{
+    cl_int code;
+    *buffer = NULL;
+    if (bytes > device->info.buffer_bytes)
+        return rt_fail(RT_ERROR_DEVICE,
+                       "cannot allocate %zu bytes in one buffer: %s allows %zu; use a smaller "
+                       "batch or patch",
+                       bytes, device->info.name, device->info.buffer_bytes);
+    rt_status status = rt_alloc(buffer, 1, sizeof **buffer);
+    if (status < 0)
+        return status;
+    (*buffer)->memory =
+        clCreateBuffer(device->context, CL_MEM_READ_WRITE, bytes ? bytes : 1, NULL, &code);
+    if (code != CL_SUCCESS) {
+        free(*buffer);
+        *buffer = NULL;
+        return rt_fail(RT_ERROR_DEVICE,
+                       "cannot allocate %zu bytes on %s, where %zu are in use: %s; use a smaller "
+                       "batch or patch",
+                       bytes, device->info.name, device->bytes, rt_cl_error_name(code));
+    }
+    (*buffer)->device = device;
+    (*buffer)->bytes = bytes;
+    device->bytes += bytes;
+    if (device->bytes > device->peak_bytes)
+        device->peak_bytes = device->bytes;
+    return RT_OK;
+}
+
+void rt_buffer_destroy(struct rt_buffer *buffer)
+{
+    if (!buffer)
+        return;
+    clReleaseMemObject(buffer->memory);
+    buffer->device->bytes -= buffer->bytes;
+    free(buffer);
+}
+
+size_t rt_buffer_bytes(const struct rt_buffer *buffer)
+{
+    return buffer->bytes;
+}
+
+static rt_status check_range(const struct rt_buffer *buffer, size_t offset, size_t bytes)
+{
+    if (offset > buffer->bytes || bytes > buffer->bytes - offset)
+        return rt_fail(RT_ERROR_ARGUMENT, "bytes %zu + %zu lie outside a buffer of %zu", offset,
+                       bytes, buffer->bytes);
+    return RT_OK;
+}
+
+static rt_status check_code(const struct rt_buffer *buffer, cl_int code, const char *doing)
+{
+    return code == CL_SUCCESS ? RT_OK : rt_cl_fail(buffer->device, code, doing);
+}
+
+rt_status rt_buffer_write(struct rt_buffer *buffer, size_t offset, size_t bytes, const void *from)
+{
+    rt_status status = check_range(buffer, offset, bytes);
+    if (status < 0 || bytes == 0)
+        return status;
+    return check_code(buffer,
+                      clEnqueueWriteBuffer(buffer->device->queue, buffer->memory, CL_TRUE, offset,
+                                           bytes, from, 0, NULL, NULL),
+                      "write a buffer");
+}
+
+rt_status rt_buffer_read(struct rt_buffer *buffer, size_t offset, size_t bytes, void *to)
+{
+    rt_status status = check_range(buffer, offset, bytes);
+    if (status < 0 || bytes == 0)
+        return status;
+    return check_code(buffer,
+                      clEnqueueReadBuffer(buffer->device->queue, buffer->memory, CL_TRUE, offset,
+                                          bytes, to, 0, NULL, NULL),
+                      "read a buffer");
+}
+
+rt_status rt_buffer_fill(struct rt_buffer *buffer, size_t offset, size_t bytes, uint32_t pattern)
+{
+    rt_status status = check_range(buffer, offset, bytes);
+    if (status < 0 || bytes == 0)
+        return status;
+    return check_code(buffer,
+                      clEnqueueFillBuffer(buffer->device->queue, buffer->memory, &pattern,
+                                          sizeof pattern, offset, bytes, 0, NULL, NULL),
+                      "fill a buffer");
+}
+
+rt_status rt_buffer_copy(struct rt_buffer *to, size_t to_offset, struct rt_buffer *from,
+                         size_t from_offset, size_t bytes)
+{
+    rt_status status = RT_OK;
+    RT_TRY(check_range(to, to_offset, bytes));
+    RT_TRY(check_range(from, from_offset, bytes));
+    if (bytes == 0)
+        return RT_OK;
+    status = check_code(to,
+                        clEnqueueCopyBuffer(to->device->queue, from->memory, to->memory,
+                                            from_offset, to_offset, bytes, 0, NULL, NULL),
+                        "copy a buffer");
+end:
+    return status;
+}

@@ -1,0 +1,100 @@
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "device/internal.h"
+
+static rt_status open_queue(struct rt_device *device)
+{
+    cl_platform_id platform;
+    cl_int code;
+    rt_status status = RT_OK;
+    RT_TRY(rt_device_handles(&device->info, &platform, &device->id));
+    cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)platform, 0};
+    device->context = clCreateContext(properties, 1, &device->id, NULL, NULL, &code);
+    if (code != CL_SUCCESS)
+        return rt_cl_fail(device, code, "create a context");
+    device->queue =
+        clCreateCommandQueue(device->context, device->id, CL_QUEUE_PROFILING_ENABLE, &code);
+    if (code != CL_SUCCESS)
+        return rt_cl_fail(device, code, "create a queue");
+end:
+    return status;
+}
+
+rt_status rt_device_open(struct rt_device **device, const char *which)
+{
+    rt_status status = RT_OK;
+    struct rt_device_info *devices = NULL;
+    size_t count, index;
+    *device = NULL;
+    RT_TRY(rt_device_list(&devices, &count));
+    RT_TRY(rt_device_select(devices, count, which, &index));
+    RT_TRY(rt_alloc(device, 1, sizeof **device));
+    (*device)->info = devices[index];
+    RT_TRY(open_queue(*device));
+end:
+    free(devices);
+    if (status < 0) {
+        rt_device_close(*device);
+        *device = NULL;
+    }
+    return status;
+}
+
+void rt_device_close(struct rt_device *device)
+{
+    if (!device)
+        return;
+    if (device->queue)
+        clFinish(device->queue);
+    rt_profile_destroy(device->profile);
+    rt_device_release_programs(device);
+    if (device->queue)
+        clReleaseCommandQueue(device->queue);
+    if (device->context)
+        clReleaseContext(device->context);
+    free(device);
+}
+
+const struct rt_device_info *rt_device_describe(const struct rt_device *device)
+{
+    return &device->info;
+}
+
+void rt_device_set_conv(struct rt_device *device, enum rt_conv conv)
+{
+    device->conv = conv;
+}
+
+enum rt_conv rt_device_conv(const struct rt_device *device)
+{
+    return device->conv;
+}
+
+size_t rt_device_peak_bytes(const struct rt_device *device)
+{
+    return device->peak_bytes;
+}
+
+void rt_device_reset_peak(struct rt_device *device)
+{
+    device->peak_bytes = device->bytes;
+}
+
+bool rt_device_is_cpu(const struct rt_device *device)
+{
+    return device->info.type == RT_DEVICE_CPU;
+}
+
+int rt_device_vector(const struct rt_device *device)
+{
+    /* A GPU's lanes are its work-items; four floats make one wide load. */
+    int width = rt_device_is_cpu(device) ? device->info.native_vector_width : 4;
+    return width >= 16 ? 16 : width >= 8 ? 8 : 4;
+}
+
+rt_status rt_device_finish(struct rt_device *device)
+{
+    cl_int code = clFinish(device->queue);
+    return code == CL_SUCCESS ? RT_OK : rt_cl_fail(device, code, "wait for the queue");
+}

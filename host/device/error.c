@@ -1,0 +1,45 @@
+#include "device/internal.h"
+
+const char *rt_cl_error_name(cl_int code)
+{
+#define NAME(code)                                                                                 \
+    case code:                                                                                     \
+        return #code
+    switch (code) {
+        NAME(CL_DEVICE_NOT_FOUND);
+        NAME(CL_DEVICE_NOT_AVAILABLE);
+        NAME(CL_COMPILER_NOT_AVAILABLE);
+        NAME(CL_MEM_OBJECT_ALLOCATION_FAILURE);
+        NAME(CL_OUT_OF_RESOURCES);
+        NAME(CL_OUT_OF_HOST_MEMORY);
+        NAME(CL_BUILD_PROGRAM_FAILURE);
+        NAME(CL_INVALID_VALUE);
+        NAME(CL_INVALID_DEVICE);
+        NAME(CL_INVALID_CONTEXT);
+        NAME(CL_INVALID_MEM_OBJECT);
+        NAME(CL_INVALID_BINARY);
+        NAME(CL_INVALID_BUILD_OPTIONS);
+        NAME(CL_INVALID_KERNEL_NAME);
+        NAME(CL_INVALID_KERNEL_ARGS);
+        NAME(CL_INVALID_ARG_INDEX);
+        NAME(CL_INVALID_ARG_VALUE);
+        NAME(CL_INVALID_ARG_SIZE);
+        NAME(CL_INVALID_WORK_GROUP_SIZE);
+        NAME(CL_INVALID_WORK_ITEM_SIZE);
+        NAME(CL_INVALID_GLOBAL_WORK_SIZE);
+        NAME(CL_INVALID_BUFFER_SIZE);
+        NAME(CL_INVALID_COMMAND_QUEUE);
+        NAME(CL_INVALID_OPERATION);
+    case -1001:
+        return "no OpenCL platform is installed";
+    }
+#undef NAME
+    return "OpenCL error";
+}
+
+rt_status rt_cl_fail(const struct rt_device *device, cl_int code, const char *doing)
+{
+    rt_status status = code == CL_OUT_OF_HOST_MEMORY ? RT_ERROR_MEMORY : RT_ERROR_DEVICE;
+    return rt_fail(status, "cannot %s on %s: %s (%d)", doing, device->info.name,
+                   rt_cl_error_name(code), (int)code);
+}

@@ -1,0 +1,21 @@
+/* Matrix products through CLBlast, the only place that knows it. */
+#ifndef RT_DEVICE_GEMM_H
+#define RT_DEVICE_GEMM_H
+
+#include "device/device.h"
+
+/* A row-major matrix of floats within a buffer. */
+struct rt_matrix {
+    struct rt_buffer *buffer;
+    size_t offset;  /* floats */
+    size_t leading; /* floats from one row to the next */
+    bool transpose; /* use its transpose in the product */
+};
+
+/* c[m, n] = a[m, k] * b[k, n] + beta * c[m, n], queued. The first call on a device checks
+ * CLBlast's result on a small product against the host and fails where it is wrong.
+ * Errors: DEVICE (CLBlast's code, or a wrong result), ARGUMENT, MEMORY. */
+rt_status rt_gemm(struct rt_device *device, size_t m, size_t n, size_t k, struct rt_matrix a,
+                  struct rt_matrix b, float beta, struct rt_matrix c);
+
+#endif

@@ -1,0 +1,101 @@
+/* What the graph needs to know of an operation: one constant struct each. */
+#ifndef RT_OPS_OP_H
+#define RT_OPS_OP_H
+
+#include "device/tensor.h"
+
+#define RT_OP_INPUTS 2
+#define RT_OP_PARAMETERS 4
+
+/* A tensor that belongs to a node: a trained parameter, or a state that training updates without
+ * a gradient. */
+struct rt_parameter {
+    const char *name; /* "weight", "bias", "running_mean", ... */
+    struct rt_shape shape;
+    int fan_in;  /* inputs that one output sums over: initialised He-normal from it; 0: constant */
+    float value; /* the initial value where fan_in is 0 */
+    bool trained;
+};
+
+/* One call of an operation: everything it may read or write. Tensors that do not apply are NULL
+ * or have a NULL buffer. */
+struct rt_op_call {
+    struct rt_device *device;
+    const void *attributes;
+    struct rt_tensor x[RT_OP_INPUTS];
+    struct rt_tensor y;
+    struct rt_tensor p[RT_OP_PARAMETERS];
+    /* backward only. dy may be overwritten. A dx with a NULL buffer is not wanted. */
+    struct rt_tensor dy;
+    struct rt_tensor dx[RT_OP_INPUTS];
+    bool dx_add[RT_OP_INPUTS];             /* add to dx instead of overwriting it */
+    struct rt_tensor dp[RT_OP_PARAMETERS]; /* overwritten */
+    struct rt_tensor scratch;              /* at least scratch() floats, contents undefined */
+    bool
+        training; /* forward: dropout on, batch statistics; the call will be followed by backward */
+    uint64_t seed; /* of the run; dropout draws from (seed, node, step) */
+    uint32_t node, step;
+};
+
+struct rt_cost {
+    double flops, bytes; /* a multiply-add is two; bytes read and written at least once */
+};
+
+enum rt_direction { RT_FORWARD, RT_BACKWARD };
+
+struct rt_op {
+    const char *name;
+    size_t attributes_size;
+    int inputs;
+    bool backward_reads_x, backward_reads_y; /* what must be kept until backward */
+    bool identity; /* y is made of x's own memory where the plan can arrange it: a concatenation */
+
+    /* The output's shape. Errors: ARGUMENT, for inputs that do not fit. */
+    rt_status (*infer)(const void *attributes, const struct rt_shape *x, struct rt_shape *y);
+    /* Fills in parameters, returns their number (at most RT_OP_PARAMETERS). May be NULL: none. */
+    int (*parameters)(const void *attributes, const struct rt_shape *x,
+                      struct rt_parameter *parameters);
+    /* Floats of scratch memory that either direction needs. May be NULL: none. */
+    size_t (*scratch)(const struct rt_device *device, const void *attributes,
+                      const struct rt_shape *x);
+    rt_status (*forward)(const struct rt_op_call *call);
+    rt_status (*backward)(const struct rt_op_call *call);
+    struct rt_cost (*cost)(const void *attributes, const struct rt_shape *x,
+                           enum rt_direction direction);
+};
+
+extern const struct rt_op rt_op_conv2d, rt_op_conv_transpose2d, rt_op_upsample, rt_op_pool,
+    rt_op_concat, rt_op_batch_norm;
+
+/* What follows a convolution or a normalisation within the same kernel. */
+struct rt_activation {
+    bool relu;
+    float dropout; /* the share of outputs set to 0 in training, the others scaled by 1 / (1 - p) */
+};
+
+struct rt_conv2d {
+    int channels; /* output channels */
+    int kernel;   /* odd: filter height and width; padding (kernel - 1) / 2 on every side */
+    int stride;   /* 1 or 2 */
+    bool bias;
+    struct rt_activation activation;
+};
+
+struct rt_conv_transpose2d { /* 2x2, stride 2, with bias: [n,c,h,w] -> [n,channels,2h,2w] */
+    int channels;
+};
+
+struct rt_upsample { /* to twice the height and width */
+    enum rt_upsample_mode { RT_UPSAMPLE_NEAREST, RT_UPSAMPLE_BILINEAR } mode;
+};
+
+struct rt_pool { /* 2x2, stride 2; an odd last row or column is dropped */
+    enum rt_pool_mode { RT_POOL_MAX, RT_POOL_AVERAGE } mode;
+};
+
+struct rt_batch_norm {
+    float momentum, epsilon; /* running = (1 - momentum) * running + momentum * batch */
+    struct rt_activation activation;
+};
+
+#endif

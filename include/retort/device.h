@@ -1,0 +1,68 @@
+/* OpenCL devices: which there are, and opening one. */
+#ifndef RETORT_DEVICE_H
+#define RETORT_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "retort/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum rt_device_type { RT_DEVICE_GPU, RT_DEVICE_CPU, RT_DEVICE_ACCELERATOR };
+
+/* What a device says of itself; every figure is queried. */
+struct rt_device_info {
+    int index;            /* place in the list of all devices, from 0 */
+    int platform, device; /* the OpenCL platform, and the device within it, from 0 */
+    char platform_name[128], name[128], vendor[128], driver[128], version[128];
+    enum rt_device_type type;
+    bool integrated;         /* shares the host's memory */
+    int units;               /* compute units */
+    int mhz;                 /* highest clock, 0 if unknown */
+    size_t memory_bytes;     /* global memory */
+    size_t buffer_bytes;     /* the largest single buffer */
+    size_t local_bytes;      /* local memory of a work-group */
+    size_t group_size;       /* the largest work-group, in work-items */
+    size_t group_sizes[3];   /* the same by dimension */
+    bool fp16;               /* has cl_khr_fp16 */
+    int vector_width;        /* preferred vector width for float, in floats */
+    int native_vector_width; /* native vector width for float, in floats */
+};
+
+/* The type's name: "gpu", "cpu" or "accelerator". */
+const char *rt_device_type_name(enum rt_device_type type);
+
+/* All devices of all platforms; *devices (released by free()) holds *count, which may be 0.
+ * Errors: DEVICE (the loader or a platform fails), MEMORY. */
+rt_status rt_device_list(struct rt_device_info **devices, size_t *count);
+
+struct rt_device; /* an open device: a context, an in-order queue, compiled programs */
+
+/* Opens the device that `which` names: an index ("1"), "platform:device" ("0:1"), a type ("gpu",
+ * "cpu"), or part of a device's or platform's name, without regard to case. NULL or "" takes the
+ * environment's RETORT_DEVICE, else a discrete GPU before an integrated one before a CPU.
+ * Errors: DEVICE (none at all, or it cannot be opened), ARGUMENT (no device of that name; the
+ * message lists what there is), MEMORY. */
+rt_status rt_device_open(struct rt_device **device, const char *which);
+
+/* Waits for the device and releases everything; takes NULL. Buffers must be destroyed before. */
+void rt_device_close(struct rt_device *device);
+
+/* Owned by the device. */
+const struct rt_device_info *rt_device_describe(const struct rt_device *device);
+
+/* How convolutions are computed; RT_CONV_AUTO, the state at start, lets retort choose. */
+enum rt_conv { RT_CONV_AUTO, RT_CONV_DIRECT, RT_CONV_GEMM };
+void rt_device_set_conv(struct rt_device *device, enum rt_conv conv);
+
+/* The most device memory that buffers have held at one time since the last reset, in bytes. */
+size_t rt_device_peak_bytes(const struct rt_device *device);
+void rt_device_reset_peak(struct rt_device *device);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,321 @@
+#include "ops/check.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+
+#define POISON 0x7fc0dead /* a NaN */
+#define GAP 5             /* floats between images, so that strides matter */
+#define DIFFERENCES 60    /* elements of a tensor that are checked by differences */
+
+/* A tensor with guards, gaps and a copy on the host. */
+struct guarded {
+    struct rt_tensor tensor;
+    size_t floats; /* in the buffer */
+};
+
+static struct guarded guarded_create(struct rt_device *device, struct rt_shape shape)
+{
+    struct guarded g = {0};
+    g.tensor.shape = shape;
+    g.tensor.offset = RT_TENSOR_GUARD;
+    g.tensor.stride = rt_shape_image(shape) + GAP;
+    g.floats = (size_t)shape.n * g.tensor.stride + 2 * RT_TENSOR_GUARD;
+    assert_ok(rt_buffer_create(&g.tensor.buffer, device, g.floats * sizeof(float)));
+    assert_ok(rt_buffer_fill(g.tensor.buffer, 0, g.floats * sizeof(float), POISON));
+    return g;
+}
+
+static void guarded_write(const struct guarded *g, const double *from)
+{
+    size_t size = rt_shape_size(g->tensor.shape);
+    float *values = calloc(size, sizeof *values);
+    for (size_t i = 0; i < size; i++)
+        values[i] = (float)from[i];
+    assert_ok(rt_tensor_write(&g->tensor, values));
+    free(values);
+}
+
+/* The tensor's values; fails where a word around them changed. */
+static float *guarded_read(const struct guarded *g, const char *name)
+{
+    uint32_t *words = calloc(g->floats, sizeof *words);
+    assert_ok(rt_buffer_read(g->tensor.buffer, 0, g->floats * sizeof *words, words));
+    size_t image = rt_shape_image(g->tensor.shape);
+    for (size_t i = 0; i < g->floats; i++) {
+        size_t place = i - g->tensor.offset; /* wraps before the tensor */
+        bool inside = i >= g->tensor.offset &&
+                      place < (size_t)g->tensor.shape.n * g->tensor.stride &&
+                      place % g->tensor.stride < image;
+        if (!inside && words[i] != POISON)
+            fail_msg("%s: word %zu outside the tensor was overwritten", name, i);
+    }
+    free(words);
+    float *values = calloc(rt_shape_size(g->tensor.shape) + 1, sizeof *values);
+    assert_ok(rt_tensor_read(&g->tensor, values));
+    return values;
+}
+
+struct run {
+    const struct op_case *test;
+    struct rt_device *device;
+    struct reference reference;
+    struct rt_op_call call;
+    int parameters;
+    struct guarded x[RT_OP_INPUTS], y, p[RT_OP_PARAMETERS];
+    struct guarded dy, dx[RT_OP_INPUTS], dp[RT_OP_PARAMETERS], scratch;
+    double *weights; /* the loss is the sum of weights * y */
+};
+
+static double *random_array(struct rt_shape shape, uint64_t stream, double scale)
+{
+    struct rt_random random = rt_random_start(42, stream);
+    size_t size = rt_shape_size(shape);
+    double *values = calloc(size + 1, sizeof *values);
+    for (size_t i = 0; i < size; i++)
+        values[i] = (double)(float)(scale * (double)rt_random_normal(&random));
+    return values;
+}
+
+static void prepare_reference(struct run *run)
+{
+    const struct op_case *test = run->test;
+    struct reference *r = &run->reference;
+    *r = (struct reference){.attributes = test->attributes,
+                            .training = test->training,
+                            .seed = 0x123456789abcdef,
+                            .node = 3,
+                            .step = 17};
+    memcpy(r->x_shape, test->x, sizeof r->x_shape);
+    assert_ok(test->op->infer(test->attributes, test->x, &r->y_shape));
+    if (test->op->parameters)
+        run->parameters = test->op->parameters(test->attributes, test->x, r->parameters);
+    for (int i = 0; i < test->op->inputs; i++)
+        r->x[i] = random_array(test->x[i], 10 + (uint64_t)i, 1);
+    for (int i = 0; i < run->parameters; i++) {
+        struct rt_parameter *p = &r->parameters[i];
+        r->p[i] = random_array(p->shape, 20 + (uint64_t)i, p->fan_in ? 1 / sqrt(p->fan_in) : 0.5);
+        for (size_t j = 0; j < rt_shape_size(p->shape); j++)
+            r->p[i][j] = p->trained ? r->p[i][j] : fabs(r->p[i][j]) + 0.5;
+    }
+    r->y = random_array(r->y_shape, 30, 0);
+    run->weights = random_array(r->y_shape, 31, 1);
+    if (test->prepare)
+        test->prepare(r);
+}
+
+static void prepare_device(struct run *run)
+{
+    const struct op_case *test = run->test;
+    struct reference *r = &run->reference;
+    struct rt_op_call *call = &run->call;
+    *call = (struct rt_op_call){.device = run->device,
+                                .attributes = test->attributes,
+                                .training = test->training,
+                                .seed = r->seed,
+                                .node = r->node,
+                                .step = r->step};
+    for (int i = 0; i < test->op->inputs; i++) {
+        run->x[i] = guarded_create(run->device, r->x_shape[i]);
+        guarded_write(&run->x[i], r->x[i]);
+        call->x[i] = run->x[i].tensor;
+    }
+    for (int i = 0; i < run->parameters; i++) {
+        run->p[i] = guarded_create(run->device, r->parameters[i].shape);
+        /* Parameters lie in one slab without gaps. */
+        run->p[i].tensor.stride = rt_shape_image(r->parameters[i].shape);
+        guarded_write(&run->p[i], r->p[i]);
+        call->p[i] = run->p[i].tensor;
+    }
+    run->y = guarded_create(run->device, r->y_shape);
+    call->y = run->y.tensor;
+    size_t floats =
+        test->op->scratch ? test->op->scratch(run->device, test->attributes, test->x) : 0;
+    run->scratch = guarded_create(run->device, (struct rt_shape){1, 1, 1, (int)floats});
+    call->scratch = run->scratch.tensor;
+}
+
+static void compare(const struct run *run, const struct guarded *got, const double *want,
+                    const char *tensor)
+{
+    char name[256];
+    snprintf(name, sizeof name, "%s, %s, %s", run->test->name,
+             rt_device_describe(run->device)->name, tensor);
+    float *values = guarded_read(got, name);
+    size_t size = rt_shape_size(got->tensor.shape);
+    double largest = 1, tolerance = run->test->tolerance > 0 ? run->test->tolerance : 2e-5;
+    for (size_t i = 0; i < size; i++)
+        largest = isnan(want[i]) ? largest : fmax(largest, fabs(want[i]));
+    for (size_t i = 0; i < size; i++)
+        if (!isnan(want[i]) && !(fabs((double)values[i] - want[i]) <= tolerance * largest))
+            fail_msg("%s: element %zu is %.9g, expected %.9g (tolerance %.2g)", name, i,
+                     (double)values[i], want[i], tolerance * largest);
+    free(values);
+}
+
+static double loss(struct run *run)
+{
+    struct reference *r = &run->reference;
+    run->test->reference(r);
+    double sum = 0;
+    for (size_t i = 0; i < rt_shape_size(r->y_shape); i++)
+        sum += run->weights[i] * r->y[i];
+    return sum;
+}
+
+/* The gradient of the loss by `values`, by central differences; NAN where it was not computed. */
+static double *differences(struct run *run, double *values, struct rt_shape shape)
+{
+    size_t size = rt_shape_size(shape);
+    size_t step = size / DIFFERENCES + 1;
+    double *gradient = calloc(size + 1, sizeof *gradient);
+    for (size_t i = 0; i < size; i++) {
+        gradient[i] = NAN;
+        if (i % step != 0 && i != size - 1)
+            continue;
+        double value = values[i], h = 1e-6;
+        values[i] = value + h;
+        double above = loss(run);
+        values[i] = value - h;
+        double below = loss(run);
+        values[i] = value;
+        gradient[i] = (above - below) / (2 * h);
+    }
+    return gradient;
+}
+
+static void check_forward(struct run *run)
+{
+    struct reference *r = &run->reference;
+    double *before[RT_OP_PARAMETERS] = {0};
+    for (int i = 0; i < run->parameters; i++) {
+        size_t bytes = rt_shape_size(r->parameters[i].shape) * sizeof(double);
+        before[i] = malloc(bytes + 1);
+        memcpy(before[i], r->p[i], bytes);
+    }
+    assert_ok(run->test->op->forward(&run->call));
+    run->test->reference(r);
+    compare(run, &run->y, r->y, "y");
+    for (int i = 0; i < run->parameters; i++) {
+        compare(run, &run->p[i], r->p[i], r->parameters[i].name);
+        memcpy(r->p[i], before[i], rt_shape_size(r->parameters[i].shape) * sizeof(double));
+        free(before[i]);
+    }
+    for (int i = 0; i < run->test->op->inputs; i++)
+        compare(run, &run->x[i], r->x[i], "x (unchanged)");
+}
+
+/* With `add`, the gradient must be added to what stands in dx. */
+static void check_backward(struct run *run, bool add)
+{
+    struct reference *r = &run->reference;
+    struct rt_op_call *call = &run->call;
+    run->dy = guarded_create(run->device, r->y_shape);
+    guarded_write(&run->dy, run->weights);
+    call->dy = run->dy.tensor;
+    for (int i = 0; i < run->test->op->inputs; i++) {
+        run->dx[i] = guarded_create(run->device, r->x_shape[i]);
+        if (add)
+            guarded_write(&run->dx[i], r->x[i]);
+        call->dx[i] = run->dx[i].tensor;
+        call->dx_add[i] = add;
+    }
+    for (int i = 0; i < run->parameters; i++) {
+        run->dp[i] = guarded_create(run->device, r->parameters[i].shape);
+        run->dp[i].tensor.stride = rt_shape_image(r->parameters[i].shape);
+        call->dp[i] = r->parameters[i].trained ? run->dp[i].tensor : RT_TENSOR_NONE;
+    }
+    if (!run->test->op->backward_reads_x)
+        for (int i = 0; i < run->test->op->inputs; i++)
+            call->x[i].buffer = NULL;
+    if (!run->test->op->backward_reads_y)
+        call->y.buffer = NULL;
+    assert_ok(run->test->op->backward(call));
+    for (int i = 0; i < run->test->op->inputs; i++) {
+        double *want = differences(run, r->x[i], r->x_shape[i]);
+        for (size_t j = 0; add && j < rt_shape_size(r->x_shape[i]); j++)
+            want[j] += r->x[i][j];
+        compare(run, &run->dx[i], want, i ? "dx[1]" : "dx[0]");
+        free(want);
+        rt_buffer_destroy(run->dx[i].tensor.buffer);
+    }
+    for (int i = 0; i < run->parameters; i++) {
+        if (r->parameters[i].trained) {
+            double *want = differences(run, r->p[i], r->parameters[i].shape);
+            compare(run, &run->dp[i], want, r->parameters[i].name);
+            free(want);
+        }
+        rt_buffer_destroy(run->dp[i].tensor.buffer);
+    }
+    rt_buffer_destroy(run->dy.tensor.buffer);
+    for (int i = 0; i < run->test->op->inputs; i++)
+        call->x[i] = run->x[i].tensor;
+    call->y = run->y.tensor;
+}
+
+static void finish(struct run *run)
+{
+    struct reference *r = &run->reference;
+    for (int i = 0; i < run->test->op->inputs; i++) {
+        rt_buffer_destroy(run->x[i].tensor.buffer);
+        free(r->x[i]);
+    }
+    for (int i = 0; i < run->parameters; i++) {
+        rt_buffer_destroy(run->p[i].tensor.buffer);
+        free(r->p[i]);
+    }
+    rt_buffer_destroy(run->y.tensor.buffer);
+    rt_buffer_destroy(run->scratch.tensor.buffer);
+    free(r->y);
+    free(run->weights);
+}
+
+struct rt_device *check_device(size_t index)
+{
+    struct rt_device_info *devices;
+    size_t count;
+    struct rt_device *device = NULL;
+    assert_ok(rt_device_list(&devices, &count));
+    free(devices);
+    if (index < count) {
+        char which[24];
+        snprintf(which, sizeof which, "%zu", index);
+        assert_ok(rt_device_open(&device, which));
+    }
+    return device;
+}
+
+void check_any_device(void)
+{
+    struct rt_device_info *devices;
+    size_t count;
+    assert_ok(rt_device_list(&devices, &count));
+    free(devices);
+    if (count > 0)
+        return;
+    if (getenv("CI"))
+        fail_msg("there is no OpenCL device, and in CI there must be one");
+    print_message("skipped: there is no OpenCL device\n");
+    skip();
+}
+
+void check_op(const struct op_case *test)
+{
+    check_any_device();
+    struct rt_device *device;
+    for (size_t i = 0; (device = check_device(i)); i++) {
+        struct run run = {.test = test, .device = device};
+        prepare_reference(&run);
+        prepare_device(&run);
+        check_forward(&run);
+        if (test->op->backward && test->training) {
+            check_backward(&run, false);
+            check_backward(&run, true);
+        }
+        finish(&run);
+        rt_device_close(device);
+    }
+}

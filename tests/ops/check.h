@@ -1,0 +1,51 @@
+/* Checks an operation on every device: forward against a reference in double, backward against
+ * central differences of that same reference. Every tensor is surrounded by guard words, every
+ * output is poisoned first, and images lie further apart than they are long. */
+#ifndef RT_TESTS_OPS_CHECK_H
+#define RT_TESTS_OPS_CHECK_H
+
+#include "test.h"
+
+#include "ops/op.h"
+
+/* What a reference sees: contiguous arrays in double. */
+struct reference {
+    const void *attributes;
+    struct rt_shape x_shape[RT_OP_INPUTS], y_shape;
+    struct rt_parameter parameters[RT_OP_PARAMETERS];
+    double *x[RT_OP_INPUTS], *p[RT_OP_PARAMETERS]; /* p: written too, where training updates it */
+    double *y;
+    bool training;
+    uint64_t seed;
+    uint32_t node, step;
+};
+
+struct op_case {
+    const char *name;
+    const struct rt_op *op;
+    const void *attributes;
+    struct rt_shape x[RT_OP_INPUTS];
+    void (*reference)(struct reference *reference);
+    bool training;
+    double tolerance; /* of the largest magnitude in a tensor (at least 1); 0 means 2e-5 */
+    void (*prepare)(struct reference *reference); /* changes the random inputs; may be NULL */
+};
+
+/* Fails the running test with the case, the device, the tensor and the element that is wrong. */
+void check_op(const struct op_case *test);
+
+/* Opens the devices one after the other: the device for `index`, NULL past the last. */
+struct rt_device *check_device(size_t index);
+
+/* Skips the running test where the machine has no device. In CI (CI=true) it fails instead. */
+void check_any_device(void);
+
+/* The element of a contiguous array, 0 outside the plane. */
+static inline double at(const double *array, struct rt_shape s, int n, int c, int y, int x)
+{
+    if (y < 0 || x < 0 || y >= s.h || x >= s.w)
+        return 0;
+    return array[((size_t)(n * s.c + c) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x];
+}
+
+#endif
