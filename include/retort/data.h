@@ -12,8 +12,9 @@
 extern "C" {
 #endif
 
-#define RT_CLASSES_MAX 32 /* classes a palette may have */
-#define RT_LABEL_IGNORE 255 /* the label of a pixel that belongs to no class of the palette */
+#define RT_CLASSES_MAX 32    /* classes a palette may have */
+#define RT_LABEL_IGNORE 255  /* the label of a pixel that belongs to no class of the palette */
+#define RT_LABEL_UNKNOWN 254 /* of a pixel without a mask: only a teacher can teach it */
 
 /* --- images ------------------------------------------------------------------------------- */
 
@@ -157,8 +158,8 @@ struct rt_loader_options {
     int batch;                           /* patches a batch */
     struct rt_scaling scaling;
     uint64_t seed;
-    bool shuffle; /* a new order each epoch, from the seed */
-    bool augment; /* flips, quarter turns, brightness within 10 %, from the seed */
+    bool shuffle;       /* a new order each epoch, from the seed */
+    bool augment;       /* flips, quarter turns, brightness within 10 %, from the seed */
     size_t cache_bytes; /* decoded images kept in memory; 0 means 1 GiB */
 };
 
@@ -166,7 +167,7 @@ struct rt_loader_options {
 struct rt_batch {
     int count;             /* patches in it: the last batch of an epoch may hold fewer */
     const float *images;   /* [count, 3, size, size] */
-    const uint8_t *labels; /* [count, size, size]; RT_LABEL_IGNORE where there is no mask */
+    const uint8_t *labels; /* [count, size, size]; RT_LABEL_UNKNOWN where there is no mask */
     const struct rt_patch *patches; /* [count] */
 };
 

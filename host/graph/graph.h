@@ -1,0 +1,62 @@
+/* A static graph of operations: built once, planned once, run many times. */
+#ifndef RT_GRAPH_GRAPH_H
+#define RT_GRAPH_GRAPH_H
+
+#include "ops/op.h"
+
+struct rt_graph;
+
+rt_status rt_graph_create(struct rt_graph **graph, struct rt_device *device);
+void rt_graph_destroy(struct rt_graph *graph);
+
+/* Adds the input node, images of so many channels, and returns it in *node. One a graph. */
+rt_status rt_graph_input(struct rt_graph *graph, int channels, int *node);
+
+/* Adds an operation on earlier nodes; its attributes are copied. `name` prefixes its parameters:
+ * "down.0.0" has "down.0.0.weight". The last node added is the graph's output.
+ * Errors: ARGUMENT (shapes that do not fit), MEMORY. */
+rt_status rt_graph_add(struct rt_graph *graph, const struct rt_op *op, const void *attributes,
+                       const int *inputs, const char *name, int *node);
+
+/* Every parameter and state in the order of their nodes, with its place in the slabs: floats
+ * offset .. offset + size of the value slab. Trained ones come first in the slabs. */
+struct rt_graph_parameter {
+    char name[64];
+    struct rt_parameter parameter;
+    size_t offset;
+};
+const struct rt_graph_parameter *rt_graph_parameters(const struct rt_graph *graph, size_t *count);
+
+/* The slabs' lengths in floats: of the trained parameters, and with the states. */
+void rt_graph_slab_sizes(const struct rt_graph *graph, size_t *trained, size_t *total);
+
+/* Gives every tensor its place for batches of up to `batch` images and allocates the memory: few
+ * slabs, none above the device's largest buffer; tensors share memory where their lives do not
+ * overlap; inputs of a concatenation are written side by side. values and gradients are the
+ * parameter slabs (gradients NULL: forward only). The old plan is released.
+ * Errors: ARGUMENT, DEVICE (names the bytes needed), MEMORY. */
+rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt_buffer *values,
+                        struct rt_buffer *gradients);
+size_t rt_graph_planned_bytes(const struct rt_graph *graph);
+
+struct rt_graph_pass {
+    int n; /* images, up to the planned batch */
+    bool training;
+    uint64_t seed;
+    uint32_t step;
+};
+rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *pass);
+/* From the gradient that the caller wrote to rt_graph_gradient(output), with the pass of the last
+ * forward. */
+rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *pass);
+
+/* Where the planned input, the output, and the output's gradient are. */
+const struct rt_tensor *rt_graph_input_tensor(const struct rt_graph *graph);
+const struct rt_tensor *rt_graph_output_tensor(const struct rt_graph *graph);
+const struct rt_tensor *rt_graph_output_gradient(const struct rt_graph *graph);
+
+/* FLOPs and bytes of one pass. */
+struct rt_cost rt_graph_cost(const struct rt_graph *graph, struct rt_shape input,
+                             enum rt_direction direction);
+
+#endif

@@ -1,0 +1,39 @@
+/* A network with its parameters, as training uses it. */
+#ifndef RT_MODEL_MODEL_H
+#define RT_MODEL_MODEL_H
+
+#include "device/tensor.h"
+#include "retort/model.h"
+
+/* Plans memory for batches of up to `batch` height x width images; with `training`, also for the
+ * backward pass. Planning again for the same or less does nothing; for more, plans anew.
+ * Height and width must be multiples of 2^depth. Errors: ARGUMENT, DEVICE, MEMORY. */
+rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, bool training);
+
+/* After planning: where a batch's images go, [batch, channels, h, w]; only the first n count. */
+const struct rt_tensor *rt_model_input(const struct rt_model *model);
+
+/* Queues a forward pass over the first n images of the input; *logits is [n, classes, h, w] and
+ * stands until the next pass. With `training`, dropout draws from (seed, step) and batch
+ * statistics are used and updated. */
+rt_status rt_model_forward(struct rt_model *model, int n, bool training, uint64_t seed,
+                           uint32_t step, struct rt_tensor *logits);
+
+/* After planning for training: where the loss writes its gradient, [n, classes, h, w], for the
+ * last forward pass with `training`; and the backward pass, which overwrites all gradients. */
+rt_status rt_model_gradient(const struct rt_model *model, struct rt_tensor *dlogits);
+rt_status rt_model_backward(struct rt_model *model);
+
+/* Flat slabs of all trained parameters, then (in values alone) the states. `trained` floats are
+ * trained; `total` is the length of the values. Between tensors may lie unused floats, which stay
+ * zero. */
+struct rt_model_slabs {
+    struct rt_buffer *values, *gradients; /* gradients: NULL until planned for training */
+    size_t trained, total;
+};
+struct rt_model_slabs rt_model_slabs(const struct rt_model *model);
+
+/* The bytes of device memory that the plan and the slabs take. */
+size_t rt_model_planned_bytes(const struct rt_model *model);
+
+#endif
