@@ -3,20 +3,7 @@
 #define RT_OPS_OPTIMIZER_H
 
 #include "device/device.h"
-
-enum rt_optimizer_kind {
-    RT_SGD,   /* v = momentum v + (g + decay w); w -= lr v */
-    RT_ADAM,  /* arXiv 1412.6980; decay is added to the gradient, as PyTorch does */
-    RT_ADAMW, /* arXiv 1711.05101; w -= lr decay w before the step */
-};
-
-struct rt_optimizer {
-    enum rt_optimizer_kind kind;
-    float momentum;              /* SGD */
-    float beta1, beta2, epsilon; /* Adam, AdamW; epsilon outside the root's bias correction as in
-                                    PyTorch: w -= lr/(1-b1^t) m / (sqrt(v/(1-b2^t)) + epsilon) */
-    float decay;
-};
+#include "retort/loss.h"
 
 /* The number of moment slabs, each as long as the parameters: 1 for SGD, 2 for Adam. */
 int rt_optimizer_moments(const struct rt_optimizer *optimizer);

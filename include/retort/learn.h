@@ -1,0 +1,125 @@
+/* Training, distillation and evaluation. */
+#ifndef RETORT_LEARN_H
+#define RETORT_LEARN_H
+
+#include "retort/loss.h"
+#include "retort/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* --- training and distillation -------------------------------------------------------------- */
+
+/* What a run reports while it goes on. */
+struct rt_progress {
+    int epoch, epochs; /* epoch counts from 1 */
+    int step, steps;   /* within the epoch; step == steps at its end */
+    double loss;       /* mean over the epoch so far */
+    double images_per_second;
+    double seconds_left; /* of the whole run, estimated */
+    bool epoch_done;     /* then the next three are set */
+    double val_loss, val_accuracy, val_mean_iou;
+};
+
+/* How data is cut, split and scaled. */
+struct rt_data_recipe {
+    const char *source;  /* a folder, or "synth[:COUNT[,SEED]]" */
+    const char *palette; /* a palette file or NULL */
+    int patch;           /* pixels; 256 */
+    enum rt_split split;
+    double validation; /* the held-out share; 0.2 */
+    uint64_t seed;     /* of the split */
+    enum rt_scaling_mode scaling;
+};
+
+enum rt_schedule { RT_SCHEDULE_COSINE, RT_SCHEDULE_CONSTANT };
+
+struct rt_train_options {
+    struct rt_data_recipe data;
+    const char *network; /* "unet:16" */
+    int epochs, batch;
+    float rate; /* learning rate at the start */
+    enum rt_schedule schedule;
+    int patience; /* epochs without a better validation mean IoU before stopping; 0: never stop */
+    bool augment;
+    struct rt_optimizer optimizer;
+    enum rt_hard_loss loss;
+    uint64_t seed; /* of weights, order, augmentation, dropout */
+
+    /* Distillation, where teacher_count is above 0. */
+    const char *const *teachers; /* weight files */
+    int teacher_count;
+    enum rt_soft_loss soft;
+    float alpha, temperature;
+    const char *transfer; /* a folder of unlabelled images, or NULL */
+
+    const char *out;    /* the run folder */
+    bool resume, force; /* continue the run there; or replace it */
+
+    /* Called on the caller's thread after every step; NULL for none. */
+    void (*progress)(void *user, const struct rt_progress *progress);
+    /* Asked after every step; true saves and ends with RT_ERROR_INTERRUPTED. NULL: never. */
+    bool (*stop)(void *user);
+    void *user;
+};
+
+/* The reference recipe: unet:16, 100 epochs, batch 16, Adam 1e-3, cosine, cross-entropy, patches of
+ * 256, split by image, alpha 0.1, temperature 4, KL. */
+void rt_train_defaults(struct rt_train_options *options);
+
+struct rt_train_result {
+    int epochs;           /* trained, those before a resume counted */
+    double best_mean_iou; /* on the held-out patches, of best.safetensors */
+    int best_epoch;
+    double seconds;
+    size_t peak_device_bytes;
+};
+
+/* Trains a network, or distils one where there are teachers, into the run folder:
+ *   config.json        the options
+ *   log.csv            epoch, train_loss, val_loss, val_accuracy, val_mean_iou, seconds,
+ *                      images_per_second, peak_device_bytes
+ *   best.safetensors   the weights with the best validation mean IoU
+ *   last.safetensors   the weights after the last step
+ *   state.safetensors  the optimiser's moments and the place in the run, for `resume`
+ * The same options and device give the same bits; a resumed run ends with the bits of an
+ * uninterrupted one. Errors: ARGUMENT (what does not make sense; a folder that holds a run without
+ * resume or force; a teacher of other classes), IO, FORMAT, DEVICE (also: the loss is no number, at
+ * which step), MEMORY, INTERRUPTED (saved; resume goes on). result may be NULL. */
+rt_status rt_train(struct rt_device *device, const struct rt_train_options *options,
+                   struct rt_train_result *result);
+
+/* --- evaluation ------------------------------------------------------------------------------ */
+
+#define RT_CURVE_POINTS 257
+
+struct rt_class_metrics {
+    double iou, precision, recall, f1; /* NAN where undefined: no pixel in truth and prediction */
+    uint64_t support;                  /* pixels of this class in the truth */
+    double average_precision;
+    double curve_precision[RT_CURVE_POINTS], curve_recall[RT_CURVE_POINTS]; /* by threshold k/256 */
+};
+
+struct rt_metrics {
+    int classes;
+    double accuracy, mean_iou; /* the mean over classes that occur */
+    double mean_iou_labelled;  /* the same without the palette's unlabeled class */
+    struct rt_class_metrics of[RT_CLASSES_MAX];
+    uint64_t confusion[RT_CLASSES_MAX * RT_CLASSES_MAX]; /* [truth * classes + prediction] */
+    uint64_t ignored;                                    /* pixels of no class */
+    size_t patches, parameters, bytes;                   /* bytes: of the weights */
+    double milliseconds_per_image; /* of a patch, in batches, inference alone */
+    size_t peak_device_bytes;
+};
+
+/* Evaluates a model on the held-out part of the data (on all of it where recipe->validation is 0),
+ * cut into patches of the model's size. The palette of the data must have the model's classes by
+ * colour. Errors: ARGUMENT (other classes), those of rt_dataset_load, DEVICE, MEMORY. */
+rt_status rt_evaluate(struct rt_model *model, const struct rt_data_recipe *recipe, int batch,
+                      struct rt_metrics *metrics);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
