@@ -53,11 +53,17 @@ struct rt_palette {
 };
 
 /* Reads {"name": ..., "classes": [{"name": ..., "color": "#RRGGBB"}, ...], "unlabeled": NAME}.
- * Also accepts "title" for "name", as annotation tools write. Errors: IO, FORMAT, MEMORY. */
+ * Also accepts "title" for a class's "name", as annotation tools write. Without "name" the palette
+ * is called like the file; without "unlabeled" the class "Unlabeled" is taken, if there is one.
+ * Errors: IO, FORMAT (not JSON, no or too many classes, a name or colour used twice), MEMORY. */
 rt_status rt_palette_read(struct rt_palette *palette, const char *path);
 
 /* A built-in palette by name ("dubai", "synth"), NULL if there is none. A static object. */
 const struct rt_palette *rt_palette_builtin(const char *name);
+
+/* Paints `count` labels as 3 * count bytes of RGB; labels outside the palette become black. */
+void rt_palette_colorize(const struct rt_palette *palette, const uint8_t *labels, size_t count,
+                         uint8_t *rgb);
 
 /* --- data sets ---------------------------------------------------------------------------- */
 

@@ -1,0 +1,88 @@
+#include "data/image.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+rt_status rt_image_init(struct rt_image *image, int width, int height, int channels)
+{
+    *image = (struct rt_image){0};
+    if (width < 1 || height < 1 || channels < 1)
+        return rt_fail(RT_ERROR_ARGUMENT, "cannot make an image of %d x %d pixels, %d channels",
+                       width, height, channels);
+    rt_status status = rt_alloc(&image->pixels, (size_t)width * (size_t)height, (size_t)channels);
+    if (status < 0)
+        return status;
+    image->width = width;
+    image->height = height;
+    image->channels = channels;
+    return RT_OK;
+}
+
+void rt_image_finish(struct rt_image *image)
+{
+    free(image->pixels);
+    *image = (struct rt_image){0};
+}
+
+rt_status rt_image_check_size(const char *path, uint64_t width, uint64_t height)
+{
+    if (width * height <= RT_PIXELS_MAX)
+        return RT_OK;
+    return rt_fail(RT_ERROR_FORMAT,
+                   "cannot read %s: it has %llu x %llu pixels, more than the 2^28 that are taken",
+                   path, (unsigned long long)width, (unsigned long long)height);
+}
+
+static rt_status read_any(const char *path, enum rt_image_use use, struct rt_image_header *header,
+                          struct rt_image *image)
+{
+    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    static const uint8_t jpeg[3] = {0xff, 0xd8, 0xff};
+    if (image)
+        *image = (struct rt_image){0};
+    FILE *stream = fopen(path, "rb");
+    if (!stream)
+        return rt_fail(RT_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
+    rt_status status;
+    uint8_t start[8] = {0};
+    if (fread(start, 1, sizeof start, stream) == 0 && ferror(stream)) {
+        status = rt_fail(RT_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
+        goto end;
+    }
+    rewind(stream);
+    if (memcmp(start, png, sizeof png) == 0)
+        status = rt_png_read(stream, path, use, header, image);
+    else if (use == RT_IMAGE_MASK)
+        status = rt_fail(RT_ERROR_FORMAT, "cannot read %s: a mask must be a PNG file, this is not",
+                         path);
+    else if (memcmp(start, jpeg, sizeof jpeg) == 0)
+        status = rt_jpeg_read(stream, path, header, image);
+    else
+        status =
+            rt_fail(RT_ERROR_FORMAT, "cannot read %s: it is neither a JPEG nor a PNG file", path);
+end:
+    fclose(stream);
+    return status;
+}
+
+rt_status rt_image_read_header(struct rt_image_header *header, const char *path,
+                               enum rt_image_use use)
+{
+    return read_any(path, use, header, NULL);
+}
+
+rt_status rt_image_read(struct rt_image *image, const char *path)
+{
+    struct rt_image_header header;
+    return read_any(path, RT_IMAGE_PHOTO, &header, image);
+}
+
+rt_status rt_mask_read(struct rt_image *mask, const char *path)
+{
+    struct rt_image_header header;
+    return read_any(path, RT_IMAGE_MASK, &header, mask);
+}
