@@ -1,7 +1,7 @@
 /* What every kernel file may use; this text stands before each of them. OpenCL C 1.2.
  *
- * A tensor [n, c, h, w] arrives as `__global float *x, ulong x_offset, ulong x_stride`: element
- * (n, c, y, x) is x[x_offset + n * x_stride + (c * h + y) * w + x]. */
+ * A tensor [n, c, h, w] arrives as `__global float *x, ulong x_offset, ulong x_stride, uint x_plane`:
+ * element (n, c, i, j) is x[x_offset + n * x_stride + c * (size_t)x_plane + i * w + j]. */
 
 #ifndef VEC
 #define VEC 4 /* floats in `vec`: 1, 4, 8 or 16 */

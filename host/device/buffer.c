@@ -82,6 +82,41 @@ rt_status rt_buffer_read(struct rt_buffer *buffer, size_t offset, size_t bytes, 
                       "read a buffer");
 }
 
+static rt_status check_rows(const struct rt_buffer *buffer, const struct rt_rows *rows)
+{
+    if (rows->count == 0 || rows->bytes == 0)
+        return RT_OK;
+    return check_range(buffer, rows->offset, (rows->count - 1) * rows->pitch + rows->bytes);
+}
+
+rt_status rt_buffer_write_rows(struct rt_buffer *buffer, const struct rt_rows *rows, void *from)
+{
+    rt_status status = check_rows(buffer, rows);
+    const size_t origin[3] = {rows->offset, 0, 0}, host_origin[3] = {0, 0, 0};
+    const size_t region[3] = {rows->bytes, rows->count, 1};
+    if (status < 0 || rows->bytes == 0 || rows->count == 0)
+        return status;
+    return check_code(buffer,
+                      clEnqueueWriteBufferRect(buffer->device->queue, buffer->memory, CL_TRUE,
+                                               origin, host_origin, region, rows->pitch, 0,
+                                               rows->bytes, 0, from, 0, NULL, NULL),
+                      "write a buffer");
+}
+
+rt_status rt_buffer_read_rows(struct rt_buffer *buffer, const struct rt_rows *rows, void *to)
+{
+    rt_status status = check_rows(buffer, rows);
+    const size_t origin[3] = {rows->offset, 0, 0}, host_origin[3] = {0, 0, 0};
+    const size_t region[3] = {rows->bytes, rows->count, 1};
+    if (status < 0 || rows->bytes == 0 || rows->count == 0)
+        return status;
+    return check_code(buffer,
+                      clEnqueueReadBufferRect(buffer->device->queue, buffer->memory, CL_TRUE,
+                                              origin, host_origin, region, rows->pitch, 0,
+                                              rows->bytes, 0, to, 0, NULL, NULL),
+                      "read a buffer");
+}
+
 rt_status rt_buffer_fill(struct rt_buffer *buffer, size_t offset, size_t bytes, uint32_t pattern)
 {
     rt_status status = check_range(buffer, offset, bytes);

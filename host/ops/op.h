@@ -17,8 +17,9 @@ struct rt_parameter {
     bool trained;
 };
 
-/* One call of an operation: everything it may read or write. Tensors that do not apply are NULL
- * or have a NULL buffer. */
+/* One call of an operation: everything it may read or write. Tensors that do not apply have a NULL
+ * buffer. Parameters, states, their gradients and scratch are contiguous; activations and their
+ * gradients have strides between planes and images. */
 struct rt_op_call {
     struct rt_device *device;
     const void *attributes;

@@ -1,6 +1,7 @@
 #include "ops/check.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,7 @@
 #include "base/random.h"
 
 #define POISON 0x7fc0dead /* a NaN */
-#define GAP 5             /* floats between images, so that strides matter */
+#define GAP 5             /* floats between planes and images, so that strides matter */
 #define DIFFERENCES 60    /* elements of a tensor that are checked by differences */
 
 /* A tensor with guards, gaps and a copy on the host. */
@@ -17,12 +18,13 @@ struct guarded {
     size_t floats; /* in the buffer */
 };
 
-static struct guarded guarded_create(struct rt_device *device, struct rt_shape shape)
+static struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap)
 {
     struct guarded g = {0};
     g.tensor.shape = shape;
     g.tensor.offset = RT_TENSOR_GUARD;
-    g.tensor.stride = rt_shape_image(shape) + GAP;
+    g.tensor.plane = (size_t)shape.h * (size_t)shape.w + gap;
+    g.tensor.stride = (size_t)shape.c * g.tensor.plane + gap;
     g.floats = (size_t)shape.n * g.tensor.stride + 2 * RT_TENSOR_GUARD;
     assert_ok(rt_buffer_create(&g.tensor.buffer, device, g.floats * sizeof(float)));
     assert_ok(rt_buffer_fill(g.tensor.buffer, 0, g.floats * sizeof(float), POISON));
@@ -44,12 +46,12 @@ static float *guarded_read(const struct guarded *g, const char *name)
 {
     uint32_t *words = calloc(g->floats, sizeof *words);
     assert_ok(rt_buffer_read(g->tensor.buffer, 0, g->floats * sizeof *words, words));
-    size_t image = rt_shape_image(g->tensor.shape);
+    const struct rt_tensor *t = &g->tensor;
     for (size_t i = 0; i < g->floats; i++) {
-        size_t place = i - g->tensor.offset; /* wraps before the tensor */
-        bool inside = i >= g->tensor.offset &&
-                      place < (size_t)g->tensor.shape.n * g->tensor.stride &&
-                      place % g->tensor.stride < image;
+        size_t place = i - t->offset; /* wraps before the tensor */
+        bool inside = i >= t->offset && place < (size_t)t->shape.n * t->stride &&
+                      place % t->stride < (size_t)t->shape.c * t->plane &&
+                      place % t->stride % t->plane < (size_t)t->shape.h * (size_t)t->shape.w;
         if (!inside && words[i] != POISON)
             fail_msg("%s: word %zu outside the tensor was overwritten", name, i);
     }
@@ -119,22 +121,20 @@ static void prepare_device(struct run *run)
                                 .node = r->node,
                                 .step = r->step};
     for (int i = 0; i < test->op->inputs; i++) {
-        run->x[i] = guarded_create(run->device, r->x_shape[i]);
+        run->x[i] = guarded_create(run->device, r->x_shape[i], GAP);
         guarded_write(&run->x[i], r->x[i]);
         call->x[i] = run->x[i].tensor;
     }
     for (int i = 0; i < run->parameters; i++) {
-        run->p[i] = guarded_create(run->device, r->parameters[i].shape);
-        /* Parameters lie in one slab without gaps. */
-        run->p[i].tensor.stride = rt_shape_image(r->parameters[i].shape);
+        run->p[i] = guarded_create(run->device, r->parameters[i].shape, 0);
         guarded_write(&run->p[i], r->p[i]);
         call->p[i] = run->p[i].tensor;
     }
-    run->y = guarded_create(run->device, r->y_shape);
+    run->y = guarded_create(run->device, r->y_shape, GAP);
     call->y = run->y.tensor;
     size_t floats =
         test->op->scratch ? test->op->scratch(run->device, test->attributes, test->x) : 0;
-    run->scratch = guarded_create(run->device, (struct rt_shape){1, 1, 1, (int)floats});
+    run->scratch = guarded_create(run->device, (struct rt_shape){1, 1, 1, (int)floats}, 0);
     call->scratch = run->scratch.tensor;
 }
 
@@ -213,19 +213,18 @@ static void check_backward(struct run *run, bool add)
 {
     struct reference *r = &run->reference;
     struct rt_op_call *call = &run->call;
-    run->dy = guarded_create(run->device, r->y_shape);
+    run->dy = guarded_create(run->device, r->y_shape, GAP);
     guarded_write(&run->dy, run->weights);
     call->dy = run->dy.tensor;
     for (int i = 0; i < run->test->op->inputs; i++) {
-        run->dx[i] = guarded_create(run->device, r->x_shape[i]);
+        run->dx[i] = guarded_create(run->device, r->x_shape[i], GAP);
         if (add)
             guarded_write(&run->dx[i], r->x[i]);
         call->dx[i] = run->dx[i].tensor;
         call->dx_add[i] = add;
     }
     for (int i = 0; i < run->parameters; i++) {
-        run->dp[i] = guarded_create(run->device, r->parameters[i].shape);
-        run->dp[i].tensor.stride = rt_shape_image(r->parameters[i].shape);
+        run->dp[i] = guarded_create(run->device, r->parameters[i].shape, 0);
         call->dp[i] = r->parameters[i].trained ? run->dp[i].tensor : RT_TENSOR_NONE;
     }
     if (!run->test->op->backward_reads_x)
