@@ -1,7 +1,111 @@
+/* retort: trains U-Nets on satellite images and distils them, on any OpenCL device. */
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-int main(void)
+#include "base/error.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/terminal.h"
+
+struct command {
+    const char *name, *summary;
+    rt_status (*run)(int argc, char **argv);
+};
+
+static rt_status run_help(int argc, char **argv);
+
+static const struct command commands[] = {
+    {"devices", "show the OpenCL devices", run_devices},
+    {"help", "explain a command", run_help},
+};
+
+static const struct command *find_command(const char *name)
 {
-    puts("retort");
-    return 0;
+    for (size_t i = 0; i < RT_COUNT(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static void print_usage(FILE *stream)
+{
+    fprintf(stream, "usage: retort COMMAND [--option VALUE ...]\n\n"
+                    "Trains U-Nets on satellite images and distils them into small ones, on any\n"
+                    "OpenCL device.\n\n");
+    for (size_t i = 0; i < RT_COUNT(commands); i++)
+        fprintf(stream, "  %-9s %s\n", commands[i].name, commands[i].summary);
+    fprintf(stream, "\nretort help COMMAND explains one; retort --version tells the version.\n");
+}
+
+static rt_status fail_unknown(const char *name)
+{
+    const char *closest =
+        closest_word(name, &commands[0].name, RT_COUNT(commands), sizeof commands[0]);
+    return rt_fail(RT_ERROR_ARGUMENT, "there is no command '%s'%s%s%s; see retort help", name,
+                   closest ? "; did you mean " : "", closest ? closest : "", closest ? "?" : "");
+}
+
+static rt_status run_help(int argc, char **argv)
+{
+    const struct command *command = argc > 1 ? find_command(argv[1]) : NULL;
+    if (command && command->run != run_help)
+        return command->run(2, (char *[]){argv[1], "--help", NULL});
+    if (argc > 1 && !command)
+        return fail_unknown(argv[1]);
+    print_usage(stdout);
+    return RT_OK;
+}
+
+static rt_status run(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_usage(stderr);
+        return rt_fail(RT_ERROR_ARGUMENT, "which command?");
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("retort " RETORT_VERSION);
+        return RT_OK;
+    }
+    if (strcmp(argv[1], "--help") == 0)
+        return run_help(1, argv);
+    const struct command *command = find_command(argv[1]);
+    return command ? command->run(argc - 1, argv + 1) : fail_unknown(argv[1]);
+}
+
+/* Output that could not be written, as on a full disk, is a failure whatever else went well. */
+static void close_output(void)
+{
+    bool failed = ferror(stdout);
+    if (fclose(stdout) != 0 || failed) {
+        perror("retort: cannot write the output");
+        _exit(EXIT_FAILURE);
+    }
+}
+
+static int exit_status(rt_status status)
+{
+    switch (status) {
+    case RT_OK:
+        return 0;
+    case RT_ERROR_ARGUMENT:
+        return 2;
+    case RT_ERROR_INTERRUPTED:
+        return 130; /* as a shell reports SIGINT */
+    default:
+        return 1;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    atexit(close_output);
+    terminal_start();
+    rt_status status = run(argc, argv);
+    if (status != RT_OK)
+        fprintf(stderr, "retort: %s\n", rt_error_message());
+    return exit_status(status);
 }

@@ -1,0 +1,9 @@
+/* The subcommands. Each reads its own options, with argv[0] its name, and prints its result. */
+#ifndef RT_CLI_COMMANDS_H
+#define RT_CLI_COMMANDS_H
+
+#include "retort/status.h"
+
+rt_status run_devices(int argc, char **argv);
+
+#endif

@@ -1,0 +1,23 @@
+/* What the user sees while a command works, on standard error: log lines and progress; and how the
+ * user stops it. */
+#ifndef RT_CLI_TERMINAL_H
+#define RT_CLI_TERMINAL_H
+
+#include <stdbool.h>
+
+#include "retort/learn.h"
+
+/* Sends the library's log to standard error; its debug lines only while terminal_verbose. */
+void terminal_start(void);
+extern bool terminal_verbose;
+
+/* For rt_train_options.progress: on a terminal one line that changes with every step; everywhere
+ * one line an epoch. */
+void terminal_progress(void *user, const struct rt_progress *progress);
+
+/* From here on the first SIGINT makes terminal_interrupted (for rt_train_options.stop) true, and
+ * the second ends the program. */
+void terminal_catch_interrupts(void);
+bool terminal_interrupted(void *user);
+
+#endif
