@@ -18,15 +18,15 @@ typedef uint uvec;
 #define STORE(v, p) (*(p) = (v))
 #define SUM(v) (v)
 #define LANES 0
+#define AS_UVEC as_uint
 #else
 typedef JOIN(float, VEC) vec;
 typedef JOIN(int, VEC) ivec;
 typedef JOIN(uint, VEC) uvec;
 #define LOAD(p) JOIN(vload, VEC)(0, p)
 #define STORE(v, p) JOIN(vstore, VEC)(v, 0, p)
+#define AS_UVEC JOIN(as_uint, VEC)
 #endif
-#define AS_UVEC JOIN(as_, uvec_)
-#define CONVERT_VEC JOIN(convert_float, VEC)
 
 #if VEC == 4
 #define LANES ((ivec)(0, 1, 2, 3))
@@ -47,3 +47,58 @@ static inline float SUM(vec v)
     return (b.s0 + b.s1) + (b.s2 + b.s3);
 }
 #endif
+
+/* Stores the lanes of a vector that lie within a row of `width` floats; `to` is column's place. */
+static void store_row(__global float *to, vec value, int column, int width)
+{
+    if (column + VEC <= width) {
+        STORE(value, to);
+        return;
+    }
+    float lanes[VEC];
+    STORE(value, lanes);
+    for (int i = 0; column + i < width; i++)
+        to[i] = lanes[i];
+}
+
+/* Dropout. Whether element (n, c, i, j) is kept depends on the key (of the run and the node), the
+ * step and the element alone: 16 bits of Philox-4x32-7 (Salmon et al., SC 2011; 7 rounds pass
+ * BigCrush) with the counter ((i / 2) * width + j, c / 4, n, step), in word c % 4, the low half for
+ * even rows and the high half for odd ones. It is kept where these bits are not below
+ * `threshold`, 65536 times the share to drop. */
+typedef struct {
+    uint threshold; /* 0: no dropout */
+    float scale;    /* of what is kept */
+    ulong key;
+    uint step;
+} dropout;
+
+/* The words for channels c / 4 * 4 .. + 3 of row i and VEC columns from j. */
+static void dropout_words(uvec words[4], dropout d, int n, int c, int i, int j, int width)
+{
+    uvec c0 = AS_UVEC(LANES + (i / 2 * width + j)), c1 = (uvec)((uint)c / 4), c2 = (uvec)((uint)n),
+         c3 = (uvec)(d.step);
+    uint k0 = (uint)d.key, k1 = (uint)(d.key >> 32);
+#pragma unroll
+    for (int round = 0; round < 7; round++) {
+        const uvec high0 = mul_hi((uvec)(0xD2511F53u), c0), low0 = c0 * 0xD2511F53u;
+        const uvec high1 = mul_hi((uvec)(0xCD9E8D57u), c2), low1 = c2 * 0xCD9E8D57u;
+        c0 = high1 ^ c1 ^ k0;
+        c1 = low1;
+        c2 = high0 ^ c3 ^ k1;
+        c3 = low0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    words[0] = c0;
+    words[1] = c1;
+    words[2] = c2;
+    words[3] = c3;
+}
+
+/* The value of an element of row i whose channel's word is given, after dropout. */
+static vec drop(vec value, uvec word, dropout d, int i)
+{
+    const uvec bits = i & 1 ? word >> 16 : word & 0xffffu;
+    return select((vec)(0), value * d.scale, bits >= d.threshold);
+}

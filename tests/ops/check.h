@@ -40,12 +40,22 @@ struct rt_device *check_device(size_t index);
 /* Skips the running test where the machine has no device. In CI (CI=true) it fails instead. */
 void check_any_device(void);
 
+/* The value of element (n, c, i, j) of r->y after the activation, dropout drawn as cl/common.cl
+ * says. */
+double reference_activation(const struct reference *r, const struct rt_activation *activation,
+                            double value, int n, int c, int i, int j);
+
 /* The element of a contiguous array, 0 outside the plane. */
 static inline double at(const double *array, struct rt_shape s, int n, int c, int y, int x)
 {
     if (y < 0 || x < 0 || y >= s.h || x >= s.w)
         return 0;
     return array[((size_t)(n * s.c + c) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x];
+}
+
+static inline void set(double *array, struct rt_shape s, int n, int c, int y, int x, double value)
+{
+    array[((size_t)(n * s.c + c) * (size_t)s.h + (size_t)y) * (size_t)s.w + (size_t)x] = value;
 }
 
 #endif

@@ -1,0 +1,105 @@
+/* 2-D convolution for every stride, without tiles: one work-item a row of outputs. The fallback for
+ * what conv2d.cl does not do. Shapes and formulae as there. */
+
+#ifndef KERNEL
+#define KERNEL 3
+#endif
+#ifndef STRIDE
+#define STRIDE 2
+#endif
+#define PAD (KERNEL / 2)
+#define TAPS (KERNEL * KERNEL)
+
+__kernel void conv2d_plain_forward(__global const float *x, ulong x_offset, ulong x_stride,
+                                   uint x_plane, __global float *y, ulong y_offset, ulong y_stride,
+                                   uint y_plane, __global const float *w, ulong w_offset,
+                                   __global const float *bias, ulong bias_offset, int in_channels,
+                                   int out_channels, int in_height, int in_width, int height,
+                                   int width, int relu, uint threshold, float scale, ulong key,
+                                   uint step)
+{
+    const int i = get_global_id(0), o = get_global_id(1), n = get_global_id(2);
+    if (i >= height || o >= out_channels)
+        return;
+    x += x_offset + n * x_stride;
+    y += y_offset + n * y_stride + o * (size_t)y_plane + i * width;
+    w += w_offset + (size_t)o * in_channels * TAPS;
+    for (int j = 0; j < width; j++) {
+        float sum = bias ? bias[bias_offset + o] : 0.0f;
+        for (int c = 0; c < in_channels; c++)
+            for (int u = max(0, PAD - i * STRIDE); u < min(KERNEL, in_height + PAD - i * STRIDE);
+                 u++)
+                for (int v = max(0, PAD - j * STRIDE); v < min(KERNEL, in_width + PAD - j * STRIDE);
+                     v++)
+                    sum = fma(w[c * TAPS + u * KERNEL + v],
+                              x[c * (size_t)x_plane + (i * STRIDE + u - PAD) * in_width +
+                                j * STRIDE + v - PAD],
+                              sum);
+        y[j] = relu ? fmax(sum, 0.0f) : sum;
+    }
+    if (!threshold)
+        return;
+    const dropout d = {threshold, scale, key, step};
+    for (int j = 0; j < width; j += VEC) {
+        uvec words[4];
+        dropout_words(words, d, n, o, i, j, width);
+        store_row(y + j, drop(LOAD(y + j), words[o % 4], d, i), j, width);
+    }
+}
+
+__kernel void conv2d_plain_backward_data(__global const float *dy, ulong dy_offset, ulong dy_stride,
+                                         uint dy_plane, __global float *dx, ulong dx_offset,
+                                         ulong dx_stride, uint dx_plane, __global const float *w,
+                                         ulong w_offset, int in_channels, int out_channels,
+                                         int in_height, int in_width, int height, int width, int add)
+{
+    const int i = get_global_id(0), c = get_global_id(1), n = get_global_id(2);
+    if (i >= in_height || c >= in_channels)
+        return;
+    dy += dy_offset + n * dy_stride;
+    dx += dx_offset + n * dx_stride + c * (size_t)dx_plane + i * in_width;
+    w += w_offset + c * TAPS;
+    for (int j = 0; j < in_width; j++) {
+        float sum = 0;
+        for (int o = 0; o < out_channels; o++)
+            for (int u = 0; u < KERNEL; u++)
+                for (int v = 0; v < KERNEL; v++) {
+                    const int a = i + PAD - u, b = j + PAD - v; /* STRIDE times the output's place */
+                    if (a < 0 || b < 0 || a % STRIDE || b % STRIDE || a / STRIDE >= height ||
+                        b / STRIDE >= width)
+                        continue;
+                    sum = fma(w[(size_t)o * in_channels * TAPS + u * KERNEL + v],
+                              dy[o * (size_t)dy_plane + a / STRIDE * width + b / STRIDE], sum);
+                }
+        dx[j] = add ? dx[j] + sum : sum;
+    }
+}
+
+/* One work-item a weight; the batch is summed in its order. */
+__kernel void conv2d_plain_backward_weights(__global const float *x, ulong x_offset, ulong x_stride,
+                                            uint x_plane, __global const float *dy, ulong dy_offset,
+                                            ulong dy_stride, uint dy_plane, __global float *dw,
+                                            ulong dw_offset, int in_channels, int out_channels,
+                                            int batch, int in_height, int in_width, int height,
+                                            int width)
+{
+    const int tap = get_global_id(0), c = get_global_id(1), o = get_global_id(2);
+    if (tap >= TAPS || c >= in_channels || o >= out_channels)
+        return;
+    const int u = tap / KERNEL - PAD, v = tap % KERNEL - PAD;
+    x += x_offset + c * (size_t)x_plane;
+    dy += dy_offset + o * (size_t)dy_plane;
+    float sum = 0;
+    for (int n = 0; n < batch; n++)
+        for (int i = 0; i < height; i++) {
+            if (i * STRIDE + u < 0 || i * STRIDE + u >= in_height)
+                continue;
+            float row = 0;
+            for (int j = 0; j < width; j++)
+                if (j * STRIDE + v >= 0 && j * STRIDE + v < in_width)
+                    row = fma(dy[n * dy_stride + i * width + j],
+                              x[n * x_stride + (i * STRIDE + u) * in_width + j * STRIDE + v], row);
+            sum += row;
+        }
+    dw[dw_offset + ((size_t)o * in_channels + c) * TAPS + tap] = sum;
+}

@@ -1,0 +1,63 @@
+#include "ops/activation.h"
+
+#include <math.h>
+
+#include "base/random.h"
+
+#define CHUNK 4096 /* as in cl/activation.cl */
+
+struct rt_dropout rt_dropout_of(const struct rt_op_call *call,
+                                const struct rt_activation *activation)
+{
+    struct rt_dropout dropout = {.scale = 1};
+    if (!call->training || activation->dropout <= 0)
+        return dropout;
+    uint32_t words[4];
+    rt_philox(call->seed, (uint32_t[4]){call->node, 0, 0, 0x64726f70}, words);
+    dropout.threshold = (uint32_t)lrintf(activation->dropout * 65536);
+    dropout.scale = 65536.0f / (float)(65536 - dropout.threshold);
+    dropout.key = words[0] | (uint64_t)words[1] << 32;
+    dropout.step = call->step;
+    return dropout;
+}
+
+static size_t chunks_of(struct rt_shape y)
+{
+    return ((size_t)y.h * (size_t)y.w + CHUNK - 1) / CHUNK;
+}
+
+size_t rt_activation_scratch(struct rt_shape y)
+{
+    return (size_t)y.n * (size_t)y.c * chunks_of(y);
+}
+
+rt_status rt_activation_backward(const struct rt_op_call *call,
+                                 const struct rt_activation *activation,
+                                 const struct rt_tensor *dbias)
+{
+    rt_status status = RT_OK;
+    const struct rt_shape s = call->dy.shape;
+    struct rt_dropout dropout = rt_dropout_of(call, activation);
+    struct rt_tensor partial = dbias->buffer ? call->scratch : RT_TENSOR_NONE;
+    size_t chunks = chunks_of(s);
+    if (!activation->relu && !dbias->buffer)
+        return RT_OK;
+    RT_TRY(RT_LAUNCH(call->device, "activation.cl", "activation_backward", NULL, (chunks, s.c, s.n),
+                     RT_TENSOR(call->dy), RT_TENSOR(call->y), rt_buffer_argument(partial.buffer),
+                     rt_ulong(partial.offset), rt_int(s.c), rt_int(s.n), rt_int(s.h * s.w),
+                     rt_int(activation->relu), rt_float(dropout.scale)));
+    if (dbias->buffer)
+        status = rt_sum_chunks(call->device, &partial, dbias, (size_t)s.c, (size_t)s.n * chunks);
+end:
+    return status;
+}
+
+rt_status rt_sum_chunks(struct rt_device *device, const struct rt_tensor *from,
+                        const struct rt_tensor *to, size_t count, size_t chunks)
+{
+    size_t vector = (size_t)rt_device_vector(device);
+    return RT_LAUNCH(device, "reduce.cl", "sum_chunks", NULL, ((count + vector - 1) / vector, 1, 1),
+                     rt_buffer_argument(from->buffer), rt_ulong(from->offset),
+                     rt_buffer_argument(to->buffer), rt_ulong(to->offset), rt_int((int)count),
+                     rt_int((int)chunks));
+}

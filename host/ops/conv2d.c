@@ -1,0 +1,109 @@
+#include "ops/conv2d.h"
+
+/* The variants that each setting of rt_device_set_conv allows, the first that supports the
+ * attributes is taken; the last of each supports all. */
+static const struct rt_conv2d_variant *const choices[][3] = {
+    [RT_CONV_AUTO] = {&rt_conv2d_direct, &rt_conv2d_plain},
+    [RT_CONV_DIRECT] = {&rt_conv2d_direct, &rt_conv2d_plain},
+    [RT_CONV_GEMM] = {&rt_conv2d_direct, &rt_conv2d_plain},
+};
+
+static const struct rt_conv2d_variant *variant_of(const struct rt_device *device,
+                                                  const struct rt_conv2d *attributes)
+{
+    const struct rt_conv2d_variant *const *variant = choices[rt_device_conv(device)];
+    while (!(*variant)->supports(attributes))
+        variant++;
+    return *variant;
+}
+
+static rt_status infer(const void *attributes, const struct rt_shape *x, struct rt_shape *y)
+{
+    const struct rt_conv2d *a = attributes;
+    if (a->channels < 1 || a->kernel < 1 || a->kernel % 2 == 0 || a->stride < 1 || a->stride > 2)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "a convolution has at least one channel, an odd kernel and stride 1 or 2, "
+                       "not %d, %d and %d",
+                       a->channels, a->kernel, a->stride);
+    if (a->activation.dropout > 0 && !a->activation.relu)
+        return rt_fail(RT_ERROR_ARGUMENT, "dropout in a convolution follows its ReLU");
+    *y = (struct rt_shape){x->n, a->channels, (x->h - 1) / a->stride + 1,
+                           (x->w - 1) / a->stride + 1};
+    return RT_OK;
+}
+
+static int parameters(const void *attributes, const struct rt_shape *x,
+                      struct rt_parameter *parameters)
+{
+    const struct rt_conv2d *a = attributes;
+    parameters[0] = (struct rt_parameter){.name = "weight",
+                                          .shape = {a->channels, x->c, a->kernel, a->kernel},
+                                          .fan_in = x->c * a->kernel * a->kernel,
+                                          .trained = true};
+    parameters[1] =
+        (struct rt_parameter){.name = "bias", .shape = {1, a->channels, 1, 1}, .trained = true};
+    return a->bias ? 2 : 1;
+}
+
+static size_t scratch(const struct rt_device *device, const void *attributes,
+                      const struct rt_shape *x)
+{
+    struct rt_shape y;
+    if (infer(attributes, x, &y) < 0)
+        return 0;
+    size_t variant = variant_of(device, attributes)->scratch(device, attributes, *x);
+    size_t activation = rt_activation_scratch(y);
+    return variant > activation ? variant : activation;
+}
+
+static rt_status forward(const struct rt_op_call *call)
+{
+    return variant_of(call->device, call->attributes)->forward(call);
+}
+
+static rt_status backward(const struct rt_op_call *call)
+{
+    const struct rt_conv2d *a = call->attributes;
+    const struct rt_conv2d_variant *variant = variant_of(call->device, a);
+    rt_status status = RT_OK;
+    RT_TRY(rt_activation_backward(call, &a->activation, &call->dp[1]));
+    RT_TRY(variant->backward_weights(call));
+    if (call->dx[0].buffer)
+        status = variant->backward_data(call);
+end:
+    return status;
+}
+
+static struct rt_cost cost(const void *attributes, const struct rt_shape *x,
+                           enum rt_direction direction)
+{
+    const struct rt_conv2d *a = attributes;
+    struct rt_shape y;
+    struct rt_cost cost = {0};
+    if (infer(attributes, x, &y) < 0)
+        return cost;
+    double in = (double)rt_shape_size(*x), out = (double)rt_shape_size(y);
+    double taps = (double)a->kernel * a->kernel * x->c;
+    cost.flops = 2 * out * taps;
+    cost.bytes = 4 * (in + out + taps * a->channels);
+    if (direction == RT_BACKWARD) {
+        /* By weights and by data; before them the activation reads dy and y and writes dz. */
+        cost.flops *= 2;
+        cost.bytes = 2 * cost.bytes + 12 * out;
+    }
+    return cost;
+}
+
+const struct rt_op rt_op_conv2d = {
+    .name = "conv2d",
+    .attributes_size = sizeof(struct rt_conv2d),
+    .inputs = 1,
+    .backward_reads_x = true,
+    .backward_reads_y = true,
+    .infer = infer,
+    .parameters = parameters,
+    .scratch = scratch,
+    .forward = forward,
+    .backward = backward,
+    .cost = cost,
+};

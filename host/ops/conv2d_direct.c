@@ -1,0 +1,128 @@
+#include <stdio.h>
+
+#include "ops/conv2d.h"
+
+/* The register tiles of cl/conv2d.cl. 4 x 4 vectors of sums leave room in 32 registers for the
+ * input rows and a weight; 4 outputs x 2 inputs x 3 columns do so for the weights' gradients. */
+#define ROWS 4
+#define TILE 4
+#define TILE_IN 2
+
+/* The rows that a work-item sums for the weights' gradients should stay in a CPU core's
+ * second-level cache, yet be enough to make the final sum over lanes cheap. */
+#define CHUNK_BYTES ((size_t)512 << 10)
+#define PARTIAL_BYTES ((size_t)8 << 20) /* the most scratch that chunks may take */
+
+static size_t ceil_div(size_t a, size_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static bool supports(const struct rt_conv2d *attributes)
+{
+    return attributes->stride == 1;
+}
+
+/* Rows of the batch, n * h of them, that make a chunk. */
+static size_t chunk_rows(const struct rt_conv2d *a, struct rt_shape x)
+{
+    size_t rows = (size_t)x.n * (size_t)x.h;
+    size_t row_bytes = (size_t)(x.c + a->channels) * (size_t)x.w * sizeof(float);
+    size_t weight_bytes =
+        (size_t)a->channels * (size_t)x.c * (size_t)(a->kernel * a->kernel) * sizeof(float);
+    size_t chunk = CHUNK_BYTES / row_bytes;
+    size_t fewest = ceil_div(rows, PARTIAL_BYTES / weight_bytes ? PARTIAL_BYTES / weight_bytes : 1);
+    chunk = chunk < fewest ? fewest : chunk;
+    return chunk < rows ? chunk : rows;
+}
+
+static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x)
+{
+    (void)device;
+    size_t chunks = ceil_div((size_t)x.n * (size_t)x.h, chunk_rows(a, x));
+    return chunks * (size_t)a->channels * (size_t)x.c * (size_t)(a->kernel * a->kernel);
+}
+
+/* Neighbouring work-items of a GPU should read neighbouring columns. On a CPU they share the input
+ * rows in the first-level cache when they differ in channels. */
+static bool channels_first(const struct rt_device *device)
+{
+    return rt_device_is_cpu(device);
+}
+
+struct tiling {
+    char options[96];
+    size_t global[3];
+};
+
+static struct tiling tiling_of(const struct rt_op_call *call, struct rt_shape out)
+{
+    const struct rt_conv2d *a = call->attributes;
+    bool first = channels_first(call->device);
+    struct tiling t;
+    snprintf(t.options, sizeof t.options, "-DKERNEL=%d -DROWS=%d -DTILE=%d -DCHANNELS_FIRST=%d",
+             a->kernel, ROWS, TILE, first);
+    size_t channels = ceil_div((size_t)out.c, TILE), rows = ceil_div((size_t)out.h, ROWS);
+    size_t columns = ceil_div((size_t)out.w, (size_t)rt_device_vector(call->device));
+    t.global[0] = first ? channels : columns;
+    t.global[1] = first ? columns : rows;
+    t.global[2] = (first ? rows : channels) * (size_t)out.n;
+    return t;
+}
+
+static rt_status forward(const struct rt_op_call *call)
+{
+    const struct rt_conv2d *a = call->attributes;
+    const struct rt_shape in = call->x[0].shape, out = call->y.shape;
+    struct tiling t = tiling_of(call, out);
+    struct rt_dropout dropout = rt_dropout_of(call, &a->activation);
+    return RT_LAUNCH(call->device, "conv2d.cl", "conv2d_forward", t.options,
+                     (t.global[0], t.global[1], t.global[2]), RT_TENSOR(call->x[0]),
+                     RT_TENSOR(call->y), rt_buffer_argument(call->p[0].buffer),
+                     rt_ulong(call->p[0].offset), rt_buffer_argument(call->p[1].buffer),
+                     rt_ulong(call->p[1].offset), rt_int(in.c), rt_int(out.c), rt_int(in.h),
+                     rt_int(in.w), rt_int(a->activation.relu), RT_DROPOUT(dropout));
+}
+
+static rt_status backward_data(const struct rt_op_call *call)
+{
+    const struct rt_shape in = call->dx[0].shape, out = call->dy.shape;
+    struct tiling t = tiling_of(call, in);
+    return RT_LAUNCH(call->device, "conv2d.cl", "conv2d_backward_data", t.options,
+                     (t.global[0], t.global[1], t.global[2]), RT_TENSOR(call->dy),
+                     RT_TENSOR(call->dx[0]), rt_buffer_argument(call->p[0].buffer),
+                     rt_ulong(call->p[0].offset), rt_int(in.c), rt_int(out.c), rt_int(in.h),
+                     rt_int(in.w), rt_int(call->dx_add[0]));
+}
+
+static rt_status backward_weights(const struct rt_op_call *call)
+{
+    const struct rt_conv2d *a = call->attributes;
+    const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
+    size_t rows = chunk_rows(a, in), chunks = ceil_div((size_t)in.n * (size_t)in.h, rows);
+    size_t tiles = ceil_div((size_t)out.c, TILE) * ceil_div((size_t)in.c, TILE_IN);
+    size_t count = (size_t)out.c * (size_t)in.c * (size_t)(a->kernel * a->kernel);
+    const struct rt_tensor *sums = chunks > 1 ? &call->scratch : &call->dp[0];
+    char options[96];
+    snprintf(options, sizeof options, "-DKERNEL=%d -DTILE=%d -DTILE_IN=%d", a->kernel, TILE,
+             TILE_IN);
+    rt_status status = RT_OK;
+    RT_TRY(RT_LAUNCH(call->device, "conv2d.cl", "conv2d_backward_weights", options,
+                     (tiles * (size_t)a->kernel, chunks, 1), RT_TENSOR(call->x[0]),
+                     RT_TENSOR(call->dy), rt_buffer_argument(sums->buffer), rt_ulong(sums->offset),
+                     rt_int(in.c), rt_int(out.c), rt_int(in.n), rt_int(in.h), rt_int(in.w),
+                     rt_int((int)rows)));
+    if (chunks > 1)
+        status = rt_sum_chunks(call->device, &call->scratch, &call->dp[0], count, chunks);
+end:
+    return status;
+}
+
+const struct rt_conv2d_variant rt_conv2d_direct = {
+    .name = "direct",
+    .supports = supports,
+    .scratch = scratch,
+    .forward = forward,
+    .backward_data = backward_data,
+    .backward_weights = backward_weights,
+};

@@ -1,0 +1,94 @@
+#include "ops/check.h"
+
+#include <stdio.h>
+
+/* y = act(bias + sum of w * x), straight from the definition. */
+static void reference(struct reference *r)
+{
+    const struct rt_conv2d *a = r->attributes;
+    struct rt_shape in = r->x_shape[0], out = r->y_shape, filter = r->parameters[0].shape;
+    int pad = a->kernel / 2;
+    for (int n = 0; n < out.n; n++)
+        for (int o = 0; o < out.c; o++)
+            for (int i = 0; i < out.h; i++)
+                for (int j = 0; j < out.w; j++) {
+                    double sum = a->bias ? r->p[1][o] : 0;
+                    for (int c = 0; c < in.c; c++)
+                        for (int u = 0; u < a->kernel; u++)
+                            for (int v = 0; v < a->kernel; v++)
+                                sum += at(r->p[0], filter, o, c, u, v) *
+                                       at(r->x[0], in, n, c, i * a->stride + u - pad,
+                                          j * a->stride + v - pad);
+                    set(r->y, out, n, o, i, j,
+                        reference_activation(r, &a->activation, sum, n, o, i, j));
+                }
+}
+
+static const struct rt_activation none, relu = {.relu = true}, full = {true, 0.2f};
+
+static void check(struct rt_shape x, int channels, int kernel, int stride, bool bias,
+                  struct rt_activation activation)
+{
+    struct rt_conv2d attributes = {channels, kernel, stride, bias, activation};
+    char name[128];
+    snprintf(name, sizeof name, "%dx%dx%dx%d to %d, kernel %d, stride %d, bias %d, relu %d %g", x.n,
+             x.c, x.h, x.w, channels, kernel, stride, bias, activation.relu,
+             (double)activation.dropout);
+    for (int training = 0; training < 2; training++)
+        check_op(&(struct op_case){.name = name,
+                                   .op = &rt_op_conv2d,
+                                   .attributes = &attributes,
+                                   .x = {x},
+                                   .reference = reference,
+                                   .training = training});
+}
+
+static void odd_sizes(void **state)
+{
+    (void)state;
+    static const int widths[] = {1, 2, 3, 15, 16, 17, 31, 33, 48};
+    for (size_t i = 0; i < sizeof widths / sizeof *widths; i++)
+        check((struct rt_shape){1 + (int)i % 3, 1 + (int)i % 5, 1 + (int)(i * 7) % 11, widths[i]},
+              1 + (int)(i * 3) % 7, 3, 1, true, relu);
+    check((struct rt_shape){1, 1, 1, 1}, 1, 3, 1, true, relu);
+    check((struct rt_shape){2, 3, 40, 70}, 5, 3, 1, true, full);
+}
+
+static void filters(void **state)
+{
+    (void)state;
+    static const int kernels[] = {1, 3, 5, 7};
+    for (int k = 0; k < 4; k++)
+        for (int stride = 1; stride <= 2; stride++) {
+            check((struct rt_shape){2, 3, 9, 21}, 6, kernels[k], stride, true, none);
+            check((struct rt_shape){1, 5, 12, 16}, 3, kernels[k], stride, false, relu);
+        }
+    check((struct rt_shape){1, 2, 2, 2}, 3, 7, 1, true, relu); /* a filter larger than the image */
+}
+
+static void activations(void **state)
+{
+    (void)state;
+    for (int stride = 1; stride <= 2; stride++) {
+        check((struct rt_shape){3, 4, 11, 19}, 9, 3, stride, true, full);
+        check((struct rt_shape){2, 4, 8, 32}, 8, 3, stride, true, relu);
+    }
+}
+
+static void deep(void **state)
+{
+    (void)state;
+    check((struct rt_shape){2, 64, 4, 16}, 32, 3, 1, true, full);
+    check((struct rt_shape){1, 96, 3, 5}, 6, 1, 1, true, none);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(odd_sizes),
+        cmocka_unit_test(filters),
+        cmocka_unit_test(activations),
+        cmocka_unit_test(deep),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
