@@ -50,7 +50,9 @@ rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *p
  * forward. */
 rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *pass);
 
-/* Where the planned input, the output, and the output's gradient are. */
+/* Where the planned input, the output, and the output's gradient are. The input stands until the
+ * caller overwrites it, the output until the next pass, be it forward or backward; the output's
+ * gradient is to be written after a forward pass. */
 const struct rt_tensor *rt_graph_input_tensor(const struct rt_graph *graph);
 const struct rt_tensor *rt_graph_output_tensor(const struct rt_graph *graph);
 const struct rt_tensor *rt_graph_output_gradient(const struct rt_graph *graph);

@@ -1,0 +1,146 @@
+/* Running a planned graph. */
+#include <stdio.h>
+
+#include "graph/internal.h"
+
+static struct rt_tensor images(struct rt_tensor tensor, int n)
+{
+    tensor.shape.n = n;
+    return tensor;
+}
+
+static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_buffer *slab)
+{
+    struct rt_shape shape = p->parameter.shape;
+    size_t plane = (size_t)shape.h * (size_t)shape.w;
+    return (struct rt_tensor){slab, p->offset, (size_t)shape.c * plane, plane, shape};
+}
+
+static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
+                                 const struct rt_graph_pass *pass)
+{
+    const struct rt_node *node = &graph->nodes[i];
+    struct rt_op_call call = {.device = graph->device,
+                              .attributes = node->attributes,
+                              .y = images(node->y, pass->n),
+                              .scratch = graph->scratch,
+                              .training = pass->training,
+                              .seed = pass->seed,
+                              .node = (uint32_t)i,
+                              .step = pass->step};
+    for (int j = 0; j < node->op->inputs; j++)
+        call.x[j] = images(graph->nodes[node->inputs[j]].y, pass->n);
+    for (int j = 0; j < node->parameters; j++)
+        call.p[j] = parameter(&graph->parameters[node->first_parameter + (size_t)j], graph->values);
+    return call;
+}
+
+/* For an operation that puts its inputs side by side: takes away those that lie there already.
+ * Returns true where nothing is left to do. */
+static bool take_parts(const struct rt_op *op, const struct rt_tensor *whole,
+                       struct rt_tensor *parts)
+{
+    size_t offset = whole->offset;
+    int left = 0;
+    if (!op->identity)
+        return false;
+    for (int j = 0; j < op->inputs; j++) {
+        if (parts[j].buffer == whole->buffer && parts[j].offset == offset)
+            parts[j].buffer = NULL;
+        left += parts[j].buffer != NULL;
+        offset += rt_image_stride(parts[j].shape);
+    }
+    return left == 0;
+}
+
+/* Names what is launched from here on, such as "conv2d forward 16x256x256". */
+static rt_status label(const struct rt_op *op, const struct rt_op_call *call,
+                       enum rt_direction direction)
+{
+    char text[96];
+    struct rt_shape shapes[RT_OP_INPUTS];
+    for (int j = 0; j < op->inputs; j++)
+        shapes[j] = call->x[j].shape;
+    struct rt_cost cost = op->cost(call->attributes, shapes, direction);
+    snprintf(text, sizeof text, "%s %s %dx%dx%d", op->name,
+             direction == RT_FORWARD ? "forward" : "backward", call->y.shape.c, call->y.shape.h,
+             call->y.shape.w);
+    return rt_profile_label(call->device, text, cost.flops, cost.bytes);
+}
+
+static rt_status check_pass(const struct rt_graph *graph, const struct rt_graph_pass *pass)
+{
+    if (!graph->slabs)
+        return rt_fail(RT_ERROR_ARGUMENT, "a graph must be planned before it runs");
+    if (pass->n < 1 || pass->n > graph->nodes[0].y.shape.n)
+        return rt_fail(RT_ERROR_ARGUMENT, "cannot run %d images: the plan is for up to %d", pass->n,
+                       graph->nodes[0].y.shape.n);
+    if (pass->training && !graph->gradients)
+        return rt_fail(RT_ERROR_ARGUMENT, "cannot train: the plan has no gradients");
+    return RT_OK;
+}
+
+rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *pass)
+{
+    rt_status status = RT_OK;
+    RT_TRY(check_pass(graph, pass));
+    for (size_t i = 1; i < graph->count; i++) {
+        const struct rt_op *op = graph->nodes[i].op;
+        struct rt_op_call call = call_of(graph, i, pass);
+        if (take_parts(op, &call.y, call.x))
+            continue;
+        RT_TRY(label(op, &call, RT_FORWARD));
+        RT_TRY(op->forward(&call));
+    }
+end:
+    return status;
+}
+
+/* The last of a tensor's readers, which is the first to run backward, overwrites its gradient; the
+ * others add to it. */
+static bool adds(const struct rt_graph *graph, size_t i, int j)
+{
+    const struct rt_node *node = &graph->nodes[i];
+    for (int k = 0; k < j; k++)
+        if (node->inputs[k] == node->inputs[j])
+            return true;
+    return graph->nodes[node->inputs[j]].last_reader != i;
+}
+
+static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i,
+                                          const struct rt_graph_pass *pass)
+{
+    const struct rt_node *node = &graph->nodes[i];
+    struct rt_op_call call = call_of(graph, i, pass);
+    call.dy = images(node->dy, pass->n);
+    for (int j = 0; j < node->op->inputs; j++) {
+        call.dx[j] = images(graph->nodes[node->inputs[j]].dy, pass->n);
+        call.dx_add[j] = adds(graph, i, j);
+        if (!node->op->backward_reads_x)
+            call.x[j].buffer = NULL;
+    }
+    for (int j = 0; j < node->parameters; j++) {
+        const struct rt_graph_parameter *p = &graph->parameters[node->first_parameter + (size_t)j];
+        if (p->parameter.trained)
+            call.dp[j] = parameter(p, graph->gradients);
+    }
+    if (!node->op->backward_reads_y)
+        call.y.buffer = NULL;
+    return call;
+}
+
+rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *pass)
+{
+    rt_status status = RT_OK;
+    RT_TRY(check_pass(graph, pass));
+    for (size_t i = graph->count; i-- > 1;) {
+        const struct rt_op *op = graph->nodes[i].op;
+        struct rt_op_call call = backward_call_of(graph, i, pass);
+        if (!call.dy.buffer || take_parts(op, &call.dy, call.dx))
+            continue;
+        RT_TRY(label(op, &call, RT_BACKWARD));
+        RT_TRY(op->backward(&call));
+    }
+end:
+    return status;
+}
