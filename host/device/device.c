@@ -49,6 +49,7 @@ void rt_device_close(struct rt_device *device)
         clFinish(device->queue);
     rt_profile_destroy(device->profile);
     rt_device_release_programs(device);
+    rt_gemm_release(device);
     if (device->queue)
         clReleaseCommandQueue(device->queue);
     if (device->context)

@@ -2,7 +2,11 @@
 #ifndef RT_DEVICE_INTERNAL_H
 #define RT_DEVICE_INTERNAL_H
 
+#ifdef __APPLE__
+#include <OpenCL/opencl.h>
+#else
 #include <CL/cl.h>
+#endif
 
 #include "device/device.h"
 
@@ -20,7 +24,8 @@ struct rt_device {
     struct rt_profile *profile;
     enum rt_conv conv;
     bool gemm_checked;
-    size_t bytes, peak_bytes; /* held by buffers now, and at most */
+    struct rt_buffer *gemm_memory; /* gemm.c: what CLBlast packs operands into; may be NULL */
+    size_t bytes, peak_bytes;      /* held by buffers now, and at most */
 };
 
 struct rt_buffer {
@@ -56,8 +61,13 @@ rt_status rt_device_kernel(struct rt_device *device, const char *file, const cha
                            const char *options, const struct rt_kernel **kernel);
 void rt_device_release_programs(struct rt_device *device);
 
-/* Takes the event of a launch; releases it once its times were read. */
-rt_status rt_profile_add(struct rt_device *device, cl_event event);
+/* Releases what CLBlast keeps for the device. */
+void rt_gemm_release(struct rt_device *device);
+
+/* Takes the event of a launch and releases it once its times were read. For a launch of several
+ * commands: the event of its last one, and in `before` what was done before its first, else NULL.
+ */
+rt_status rt_profile_add(struct rt_device *device, cl_event before, cl_event event);
 bool rt_profile_running(const struct rt_device *device);
 void rt_profile_destroy(struct rt_profile *profile);
 

@@ -67,7 +67,7 @@ rt_status rt_device_launch(struct rt_device *device, const struct rt_launch *lau
                        launch->kernel, global[0], global[1], global[2], local[0], local[1],
                        local[2], device->info.name, rt_cl_error_name(code), (int)code);
     if (event)
-        status = rt_profile_add(device, event);
+        status = rt_profile_add(device, NULL, event);
 end:
     return status;
 }

@@ -5,9 +5,10 @@
 #include "base/memory.h"
 #include "device/internal.h"
 
+/* A launch: one command's event, or the last of several that began once `before` was done. */
 struct timed {
     size_t entry;
-    cl_event event;
+    cl_event before, event;
 };
 
 struct rt_profile {
@@ -19,10 +20,17 @@ struct rt_profile {
     size_t current; /* the entry that launches count under */
 };
 
+static void release(const struct timed *timed)
+{
+    if (timed->before)
+        clReleaseEvent(timed->before);
+    clReleaseEvent(timed->event);
+}
+
 static void forget_events(struct rt_profile *profile)
 {
     for (size_t i = 0; i < profile->event_count; i++)
-        clReleaseEvent(profile->events[i].event);
+        release(&profile->events[i]);
     profile->event_count = 0;
 }
 
@@ -78,17 +86,29 @@ rt_status rt_profile_label(struct rt_device *device, const char *label, double f
     return RT_OK;
 }
 
-rt_status rt_profile_add(struct rt_device *device, cl_event event)
+rt_status rt_profile_add(struct rt_device *device, cl_event before, cl_event event)
 {
     struct rt_profile *profile = device->profile;
+    const struct timed timed = {profile->current, before, event};
     rt_status status = rt_grow(&profile->events, &profile->event_capacity, profile->event_count + 1,
                                sizeof *profile->events);
     if (status < 0) {
-        clReleaseEvent(event);
+        release(&timed);
         return status;
     }
-    profile->events[profile->event_count++] = (struct timed){profile->current, event};
+    profile->events[profile->event_count++] = timed;
     return RT_OK;
+}
+
+static double seconds(const struct timed *timed)
+{
+    cl_ulong from = 0, to = 0;
+    if (timed->before)
+        clGetEventProfilingInfo(timed->before, CL_PROFILING_COMMAND_END, sizeof from, &from, NULL);
+    else
+        clGetEventProfilingInfo(timed->event, CL_PROFILING_COMMAND_START, sizeof from, &from, NULL);
+    clGetEventProfilingInfo(timed->event, CL_PROFILING_COMMAND_END, sizeof to, &to, NULL);
+    return to > from ? 1e-9 * (double)(to - from) : 0;
 }
 
 rt_status rt_profile_stop(struct rt_device *device, const struct rt_profile_entry **entries,
@@ -101,12 +121,9 @@ rt_status rt_profile_stop(struct rt_device *device, const struct rt_profile_entr
     if (status < 0 || !profile)
         return status;
     for (size_t i = 0; i < profile->event_count; i++) {
-        cl_ulong from = 0, to = 0;
-        cl_event event = profile->events[i].event;
-        clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_START, sizeof from, &from, NULL);
-        clGetEventProfilingInfo(event, CL_PROFILING_COMMAND_END, sizeof to, &to, NULL);
-        struct rt_profile_entry *entry = &profile->entries[profile->events[i].entry];
-        entry->seconds += 1e-9 * (double)(to - from);
+        const struct timed *timed = &profile->events[i];
+        struct rt_profile_entry *entry = &profile->entries[timed->entry];
+        entry->seconds += seconds(timed);
         entry->launches++;
     }
     forget_events(profile);
