@@ -54,6 +54,9 @@ static bool tile_place(place *at, int channels, int height, int width)
     return channel < channel_tiles && row < row_tiles && column < column_tiles;
 }
 
+/* The lanes that lie within a row, when the first is at a column. */
+#define INSIDE(column) ((LANES + (column) >= 0) & (LANES + (column) < width))
+
 /* Adds one input channel's part to a tile: sum[r][t] += w[t][u][v] * x[row + r + u][column + v].
  * `plane` is the input channel's plane; w[t] points at the KERNEL x KERNEL weights of output t.
  * CHECKED tiles touch the plane's edge and take zeros from beyond it; FLIP turns the filter by 180
@@ -64,7 +67,7 @@ static bool tile_place(place *at, int channels, int height, int width)
     {                                                                                              \
         vec in[TILE_ROWS];                                                                         \
         const int column = at.column + v - PAD;                                                    \
-        const ivec inside = (LANES + column >= 0) & (LANES + column < width);                      \
+        const ivec inside = INSIDE(column);                                                        \
         _Pragma("unroll") for (int r = 0; r < TILE_ROWS; r++)                                      \
         {                                                                                          \
             const int row = at.row + r - PAD;                                                      \
@@ -179,6 +182,30 @@ __kernel void conv2d_backward_data(__global const float *dy, ulong dy_offset, ul
         }
 }
 
+/* One step of VEC columns from j of the sums below: sum[t][c][v] += out[t][j] * in[c][j + v]. Where
+ * CHECKED, lanes outside the row are zeros; `inside` tells those of in. */
+#define CORRELATE(j, inside, checked)                                                              \
+    {                                                                                              \
+        vec gradient[TILE];                                                                        \
+        _Pragma("unroll") for (int t = 0; t < TILE; t++)                                           \
+        {                                                                                          \
+            gradient[t] = LOAD(out[t] + j);                                                        \
+            if (checked)                                                                           \
+                gradient[t] = select((vec)(0), gradient[t], INSIDE(j));                    \
+        }                                                                                          \
+        _Pragma("unroll") for (int c = 0; c < TILE_IN; c++)                                        \
+        {                                                                                          \
+            _Pragma("unroll") for (int v = 0; v < KERNEL; v++)                                     \
+            {                                                                                      \
+                vec value = LOAD(in[c] + j + v);                                                   \
+                if (checked)                                                                       \
+                    value = select((vec)(0), value, inside);                                       \
+                _Pragma("unroll") for (int t = 0; t < TILE; t++)                                   \
+                    sum[t][c][v] = fma(gradient[t], value, sum[t][c][v]);                          \
+            }                                                                                      \
+        }                                                                                          \
+    }
+
 /* dw[o, c, u, v] = sum over n, i, j of dy[n, o, i, j] * x[n, c, i + u - PAD, j + v - PAD]
  *
  * A work-item owns filter row u of TILE x TILE_IN filters, over one chunk of the batch's rows
@@ -203,42 +230,34 @@ __kernel void conv2d_backward_weights(__global const float *x, ulong x_offset, u
         for (int c = 0; c < TILE_IN; c++)
             for (int v = 0; v < KERNEL; v++)
                 sum[t][c][v] = (vec)(0);
-    int n = first_row / height, i = first_row % height;
-    for (int row = 0; row < rows; row++, i++) {
-        if (i == height) {
-            i = 0;
-            n++;
-        }
-        if (i + u - PAD < 0 || i + u - PAD >= height)
-            continue;
+    ivec left[KERNEL]; /* the lanes of the first step that lie within the row, by filter column */
+    for (int v = 0; v < KERNEL; v++)
+        left[v] = INSIDE(v - PAD);
+    for (int row = first_row; row < first_row + rows;) {
+        const int n = row / height, i = row % height;
+        const int end = min(height, i + first_row + rows - row); /* rows i .. end of image n */
+        const int from = max(i, PAD - u), to = min(end, height + PAD - u);
+        row += end - i;
         __global const float *in[TILE_IN], *out[TILE];
         for (int c = 0; c < TILE_IN; c++)
             in[c] = x + x_offset + n * x_stride +
-                    min(in_channel + c, in_channels - 1) * (size_t)x_plane + (i + u - PAD) * width;
+                    min(in_channel + c, in_channels - 1) * (size_t)x_plane +
+                    (from + u - PAD) * width - PAD;
         for (int t = 0; t < TILE; t++)
             out[t] = dy + dy_offset + n * dy_stride +
-                     min(out_channel + t, out_channels - 1) * (size_t)dy_plane + i * width;
-        for (int j = 0; j < width; j += VEC) {
-            vec gradient[TILE];
-            for (int t = 0; t < TILE; t++)
-                gradient[t] = LOAD(out[t] + j);
-            if (j + VEC > width)
-                for (int t = 0; t < TILE; t++)
-                    gradient[t] = select((vec)(0), gradient[t], LANES + j < width);
-            const bool edge = j < PAD || j + VEC + PAD > width;
-#pragma unroll
-            for (int c = 0; c < TILE_IN; c++) {
-#pragma unroll
-                for (int v = 0; v < KERNEL; v++) {
-                    vec value = LOAD(in[c] + j + v - PAD);
-                    const ivec column = LANES + (j + v - PAD);
-                    if (edge)
-                        value = select((vec)(0), value, column >= 0 && column < width);
-#pragma unroll
-                    for (int t = 0; t < TILE; t++)
-                        sum[t][c][v] = fma(gradient[t], value, sum[t][c][v]);
-                }
+                     min(out_channel + t, out_channels - 1) * (size_t)dy_plane + from * width;
+        for (int k = from; k < to; k++) {
+            CORRELATE(0, left[v], true)
+            for (int j = VEC; j < width; j += VEC) {
+                if (j >= PAD && j + VEC + PAD <= width)
+                    CORRELATE(j, left[v], false)
+                else
+                    CORRELATE(j, INSIDE(j + v - PAD), true)
             }
+            for (int c = 0; c < TILE_IN; c++)
+                in[c] += width;
+            for (int t = 0; t < TILE; t++)
+                out[t] += width;
         }
     }
     partial += partial_offset + (size_t)get_global_id(1) * out_channels * in_channels * TAPS;

@@ -10,8 +10,8 @@
 
 /* The rows that a work-item sums for the weights' gradients should stay in a CPU core's
  * second-level cache, yet be enough to make the final sum over lanes cheap. */
-#define CHUNK_BYTES ((size_t)512 << 10)
-#define PARTIAL_BYTES ((size_t)8 << 20) /* the most scratch that chunks may take */
+#define CHUNK_BYTES ((size_t)1 << 20)
+#define PARTIAL_BYTES ((size_t)2 << 20) /* the most scratch that chunks may take */
 
 static size_t ceil_div(size_t a, size_t b)
 {

@@ -63,6 +63,8 @@ static void filters(void **state)
             check((struct rt_shape){2, 3, 9, 21}, 6, kernels[k], stride, true, none);
             check((struct rt_shape){1, 5, 12, 16}, 3, kernels[k], stride, false, relu);
         }
+    for (int width = 16; width <= 20; width++)
+        check((struct rt_shape){1, 1, 3, width}, 2, 7, 1, true, relu);
     check((struct rt_shape){1, 2, 2, 2}, 3, 7, 1, true, relu); /* a filter larger than the image */
 }
 
