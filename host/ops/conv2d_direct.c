@@ -44,10 +44,11 @@ static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a,
 }
 
 /* Neighbouring work-items of a GPU should read neighbouring columns. On a CPU they share the input
- * rows in the first-level cache when they differ in channels. */
-static bool channels_first(const struct rt_device *device)
+ * rows in the first-level cache when they differ in channels; small planes stay in the second level
+ * as a whole, and there it is the weights that are worth sharing. */
+static bool channels_first(const struct rt_device *device, struct rt_shape out)
 {
-    return rt_device_is_cpu(device);
+    return rt_device_is_cpu(device) && out.h * out.w >= 1024;
 }
 
 struct tiling {
@@ -58,7 +59,7 @@ struct tiling {
 static struct tiling tiling_of(const struct rt_op_call *call, struct rt_shape out)
 {
     const struct rt_conv2d *a = call->attributes;
-    bool first = channels_first(call->device);
+    bool first = channels_first(call->device, out);
     struct tiling t;
     snprintf(t.options, sizeof t.options, "-DKERNEL=%d -DROWS=%d -DTILE=%d -DCHANNELS_FIRST=%d",
              a->kernel, ROWS, TILE, first);
