@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""The rules of the house that a program can check.
+
+usage: style.py SOURCE_FOLDER
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# An #include may name the own folder or one further down; see CONTRIBUTING.md.
+LAYERS = {
+    "base": [],
+    "device": ["base"],
+    "ops": ["device", "base"],
+    "graph": ["ops", "device", "base"],
+    "data": ["base"],
+    "model": ["graph", "data", "ops", "device", "base"],
+    "learn": ["model", "data", "graph", "ops", "device", "base"],
+    "report": ["learn", "model", "data", "base"],
+    "cli": ["report", "learn", "model", "data", "graph", "ops", "device", "base"],
+}
+LONGEST_FILE = 700
+LONGEST_FUNCTION = 70
+
+
+def includes_point_down(root):
+    for path in sorted((root / "host").rglob("*.[ch]")):
+        layer = path.relative_to(root / "host").parts[0]
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = re.match(r'#include "(\w+)/', line)
+            if not found or found[1] in ("retort", layer):
+                continue
+            if found[1] not in LAYERS[layer]:
+                yield "%s:%d: %s must not know %s" % (path, number, layer, found[1])
+
+
+def opencl_stays_in_device(root):
+    for path in sorted((root / "host").rglob("*.[ch]")):
+        if "device" not in path.parts and re.search(r"#include <(CL/|clblast)", path.read_text()):
+            yield "%s: OpenCL and CLBlast belong to host/device" % path
+
+
+def headers_compile_alone(root):
+    headers = sorted((root / "include").rglob("*.h"))
+    for language, compiler in (("c", "cc"), ("c++", "c++")):
+        if not shutil.which(compiler):
+            continue
+        for header in headers:
+            with tempfile.NamedTemporaryFile("w", suffix=".c") as source:
+                source.write('#include "%s"\n' % header.relative_to(root / "include"))
+                source.flush()
+                run = subprocess.run(
+                    [compiler, "-x", language, "-fsyntax-only", "-Wall", "-Wextra", "-Werror",
+                     "-I", str(root / "include"), source.name],
+                    capture_output=True, text=True)
+            if run.returncode:
+                yield "%s does not compile alone as %s:\n%s" % (header, language, run.stderr)
+
+
+def files_are_formatted(root):
+    if not shutil.which("clang-format"):
+        return
+    sources = [str(path) for folder in ("host", "include", "tests")
+               for path in sorted((root / folder).rglob("*.[ch]"))]
+    run = subprocess.run(["clang-format", "--dry-run", "--Werror", *sources],
+                         capture_output=True, text=True, cwd=root)
+    for line in run.stderr.splitlines():
+        if "error:" in line:
+            yield line
+
+
+def files_and_functions_are_short(root):
+    for folder in ("host", "cl", "include", "tests", "tools"):
+        for path in sorted((root / folder).rglob("*")):
+            if path.suffix not in (".c", ".h", ".cl", ".py"):
+                continue
+            lines = path.read_text().splitlines()
+            if len(lines) > LONGEST_FILE:
+                yield "%s has %d lines: does it hold one thing?" % (path, len(lines))
+            start = None
+            for number, line in enumerate(lines, 1):
+                if path.suffix in (".c", ".cl") and line == "{":
+                    start = number
+                if start and line == "}":
+                    if number - start > LONGEST_FUNCTION:
+                        yield "%s:%d: a function of %d lines" % (path, start, number - start)
+                    start = None
+
+
+def kernels_are_portable(root):
+    for path in sorted((root / "cl").glob("*.cl")):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+        for word in ("double", "half", "atomic_cmpxchg", "printf", "image2d_t", "pipe"):
+            if re.search(r"\b%s\b" % word, text):
+                yield "%s uses %s" % (path, word)
+
+
+CHECKS = (includes_point_down, opencl_stays_in_device, headers_compile_alone, files_are_formatted,
+          files_and_functions_are_short, kernels_are_portable)
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]).resolve()
+    failures = 0
+    for check in CHECKS:
+        found = list(check(root))
+        failures += bool(found)
+        print("[  FAILED  ]" if found else "[       OK ]", check.__name__)
+        for line in found:
+            print("   ", line)
+    return 1 if failures else 0
+
+
+sys.exit(main())
