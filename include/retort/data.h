@@ -72,7 +72,7 @@ struct rt_dataset; /* immutable once open; may be used from several threads */
 struct rt_dataset_options {
     const char *source;  /* a folder, or "synth[:COUNT[,SEED]]" */
     const char *palette; /* a palette file, or NULL to find one */
-    bool images_only;    /* take every image below the folder; masks are not looked for */
+    bool images_only;    /* take every image; masks are not looked for */
 };
 
 /* What was found of one image and its mask; texts are owned by the data set. */
@@ -80,13 +80,20 @@ struct rt_dataset_item {
     const char *image_path; /* a made-up name such as "synth-003" for the synthetic set */
     const char *mask_path;  /* NULL without a mask */
     int width, height;
-    const char *mask_kind; /* "rgb", "palette 4-bit", "grey 8-bit", ...; "none" without a mask */
+    const char
+        *mask_kind; /* "rgb 8-bit", "palette 4-bit", "grey 8-bit", ..., "synthetic", "none" */
 };
 
 /* Finds the pairs: below the folder, every image FOLDER/images/STEM.EXT with its mask
- * FOLDER/masks/STEM.png, in the order of their paths (bytes compared). Only headers are read.
- * Pairs that do not fit (unpaired, unreadable header, sizes that differ) are left out, counted
- * and kept as problems. Errors: IO, FORMAT (no pair at all, a bad palette file), MEMORY. */
+ * FOLDER/masks/STEM.png, in the order of their paths (bytes compared); with images_only every image
+ * that does not lie in a folder called "masks". Pairs that do not fit (unpaired, unreadable header,
+ * sizes that differ) are left out and kept as problems.
+ * Of the files only the headers are read, and of a sample of the masks the colours: the palette is
+ * that of the file, else the first built-in one that has at least 95 % of the sampled pixels, else
+ * (all masks are read for it) the colours of the masks, sorted and named "#RRGGBB", or for grey
+ * masks "class 0" to the highest value below 255. With images_only and no file it has no classes.
+ * Errors: ARGUMENT (a bad synth source, or one with a palette file), IO, FORMAT (no pair at all, a
+ * bad palette file, too many colours to be classes), MEMORY. */
 rt_status rt_dataset_open(struct rt_dataset **dataset, const struct rt_dataset_options *options);
 void rt_dataset_close(struct rt_dataset *dataset);
 
@@ -98,6 +105,38 @@ const struct rt_palette *rt_dataset_palette(const struct rt_dataset *dataset);
  * not the masks'. */
 size_t rt_dataset_problems(const struct rt_dataset *dataset);
 const char *rt_dataset_problem(const struct rt_dataset *dataset, size_t index);
+
+#define RT_SURVEY_KINDS 16 /* more kinds of masks than there are */
+#define RT_SURVEY_UNKNOWN 8
+
+/* What decoding every file of a data set shows. */
+struct rt_dataset_survey {
+    size_t images; /* decoded without a problem; what follows counts these */
+    int min_width, max_width, min_height, max_height;
+    int kind_count;
+    struct {
+        const char *kind; /* as in rt_dataset_item */
+        size_t images;
+    } kinds[RT_SURVEY_KINDS];
+    uint64_t pixels; /* that have a mask: the sum of the classes' and the ignored ones */
+    uint64_t class_pixels[RT_CLASSES_MAX];
+    uint64_t ignored_pixels;
+    size_t images_with_ignored;
+    size_t unknown_colours; /* different ones outside the palette */
+    int unknown_count;      /* those listed, most pixels first */
+    struct rt_unknown_colour {
+        uint8_t rgb[3]; /* the value, three times, for a grey mask */
+        uint64_t pixels;
+        size_t images;
+    } unknown[RT_SURVEY_UNKNOWN];
+    size_t problem_count;
+    char **problems; /* files that do not decode, one sentence each */
+};
+
+/* Surveys the data set; seconds for a large one. Release with rt_dataset_survey_finish, before the
+ * data set is closed. Errors: MEMORY. */
+rt_status rt_dataset_survey(const struct rt_dataset *dataset, struct rt_dataset_survey *survey);
+void rt_dataset_survey_finish(struct rt_dataset_survey *survey);
 
 /* Decodes one image (RGB) and its labels (1 channel, RT_LABEL_IGNORE outside the palette; left
  * zeroed, with pixels NULL, where there is no mask). labels may be NULL. Release both with
@@ -169,7 +208,7 @@ struct rt_loader_options {
     size_t cache_bytes; /* decoded images kept in memory; 0 means 1 GiB */
 };
 
-/* A batch lives until the next call of rt_loader_next. */
+/* A batch lives until the next call of rt_loader_next or rt_loader_start. */
 struct rt_batch {
     int count;             /* patches in it: the last batch of an epoch may hold fewer */
     const float *images;   /* [count, 3, size, size] */
@@ -177,6 +216,8 @@ struct rt_batch {
     const struct rt_patch *patches; /* [count] */
 };
 
+/* Starts the thread, which waits for rt_loader_start. Errors: ARGUMENT (no patch, or one that lies
+ * outside of its image), MEMORY. Destroying drops what the thread is at. */
 rt_status rt_loader_create(struct rt_loader **loader, const struct rt_loader_options *options);
 void rt_loader_destroy(struct rt_loader *loader);
 
@@ -184,8 +225,9 @@ void rt_loader_destroy(struct rt_loader *loader);
  * resumed run sees what an uninterrupted one would. Batches under way are dropped. */
 rt_status rt_loader_start(struct rt_loader *loader, uint64_t epoch);
 
-/* The next batch; count is 0 at the end of the epoch. Errors: those of rt_dataset_load, for the
- * image that the message names. */
+/* The next batch; count is 0 at the end of the epoch. Errors: ARGUMENT before the first start, and
+ * those of rt_dataset_load, for the image that the message names. Both the end and an error come
+ * again until an epoch is started. */
 rt_status rt_loader_next(struct rt_loader *loader, struct rt_batch *batch);
 
 #ifdef __cplusplus

@@ -1,0 +1,335 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/image.h"
+#include "data/palette.h"
+#include "data/scan.h"
+#include "data/synth.h"
+
+#define SYNTH_COUNT 24
+#define SYNTH_COUNT_MAX 100000
+#define SYNTH_SEED 1
+#define SYNTH_SIZE 512
+
+struct rt_dataset {
+    struct rt_dataset_item *items; /* their texts are those of files, or static */
+    size_t count;
+    struct rt_palette palette;
+    struct rt_texts problems;
+    struct rt_scan files; /* synthetic: made-up names as images */
+    bool synthetic;
+    uint64_t seed; /* of the synthetic scenes */
+};
+
+/* "synth[:COUNT[,SEED]]" */
+static rt_status parse_synth(const char *source, size_t *count, uint64_t *seed)
+{
+    *count = SYNTH_COUNT;
+    *seed = SYNTH_SEED;
+    if (source[5] == 0)
+        return RT_OK;
+    const char *digits = "0123456789";
+    const char *number = source + 6;
+    size_t length = strspn(number, digits);
+    const char *rest = number + length;
+    errno = 0;
+    if (length > 0) {
+        *count = strtoul(number, NULL, 10);
+        if (*rest == ',' && rest[1] && !rest[1 + strspn(rest + 1, digits)]) {
+            *seed = strtoull(rest + 1, NULL, 10);
+            rest = "";
+        }
+    }
+    if (length == 0 || *rest || errno || *count < 1 || *count > SYNTH_COUNT_MAX)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "cannot understand the data source %s: expected synth[:COUNT[,SEED]] with a "
+                       "count of 1 to %d",
+                       source, SYNTH_COUNT_MAX);
+    return RT_OK;
+}
+
+static rt_status open_synth(struct rt_dataset *dataset, const struct rt_dataset_options *options)
+{
+    rt_status status = parse_synth(options->source, &dataset->count, &dataset->seed);
+    if (status < 0)
+        return status;
+    if (options->palette)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "cannot use the palette %s: the data source %s has its own",
+                       options->palette, options->source);
+    dataset->synthetic = true;
+    dataset->palette = *rt_palette_builtin("synth");
+    status = rt_alloc(&dataset->items, dataset->count, sizeof *dataset->items);
+    struct rt_texts *names = &dataset->files.images;
+    for (size_t i = 0; i < dataset->count && status == RT_OK; i++) {
+        status = rt_texts_add(names, "synth-%03zu", i);
+        if (status == RT_OK)
+            dataset->items[i] = (struct rt_dataset_item){
+                .image_path = names->items[i],
+                .width = SYNTH_SIZE,
+                .height = SYNTH_SIZE,
+                .mask_kind = options->images_only ? "none" : "synthetic",
+            };
+    }
+    return status;
+}
+
+/* Masks are found by their path without the extension. */
+static int compare_stems(const void *a, const void *b)
+{
+    const char *left = *(char *const *)a, *right = *(char *const *)b;
+    size_t left_length = (size_t)(strrchr(left, '.') - left);
+    size_t right_length = (size_t)(strrchr(right, '.') - right);
+    size_t shorter = left_length < right_length ? left_length : right_length;
+    int order = memcmp(left, right, shorter);
+    return order ? order : (left_length > right_length) - (left_length < right_length);
+}
+
+/* The mask that belongs to FOLDER/images/STEM.EXT, FOLDER/masks/STEM.png: its place in the sorted
+ * list of masks, or their count. expected is the path looked for, released by free(). */
+static rt_status find_mask(const struct rt_texts *masks, const char *image, char **expected,
+                           size_t *place)
+{
+    const char *name = rt_path_name(image);
+    int above = (int)(name - image - (ptrdiff_t)strlen("images/"));
+    int stem = (int)(strrchr(name, '.') - name);
+    rt_status status = rt_format(expected, "%.*smasks/%.*s.png", above, image, stem, name);
+    if (status < 0)
+        return status;
+    char **found = masks->count == 0 ? NULL
+                                     : bsearch(expected, masks->items, masks->count,
+                                               sizeof *masks->items, compare_stems);
+    *place = found ? (size_t)(found - masks->items) : masks->count;
+    return RT_OK;
+}
+
+/* Adds the image to the items if it and its mask, where there is one, fit; else to the problems. */
+static rt_status add_item(struct rt_dataset *dataset, const char *image_path, const char *mask_path)
+{
+    struct rt_image_header image, mask = {.kind = "none"};
+    rt_status status = rt_image_read_header(&image, image_path, RT_IMAGE_PHOTO);
+    if (status == RT_OK && mask_path)
+        status = rt_image_read_header(&mask, mask_path, RT_IMAGE_MASK);
+    if (status == RT_ERROR_MEMORY)
+        return status;
+    if (status < 0)
+        return rt_texts_add(&dataset->problems, "%s is left out: %s", image_path,
+                            rt_error_message());
+    if (mask_path && (image.width != mask.width || image.height != mask.height))
+        return rt_texts_add(&dataset->problems,
+                            "%s is left out: it has %d x %d pixels, its mask %d x %d", image_path,
+                            image.width, image.height, mask.width, mask.height);
+    dataset->items[dataset->count++] = (struct rt_dataset_item){
+        .image_path = image_path,
+        .mask_path = mask_path,
+        .width = image.width,
+        .height = image.height,
+        .mask_kind = mask.kind,
+    };
+    return RT_OK;
+}
+
+static rt_status add_pairs(struct rt_dataset *dataset)
+{
+    rt_status status = RT_OK;
+    const struct rt_texts *images = &dataset->files.images, *masks = &dataset->files.masks;
+    bool *used = NULL;
+    char *expected = NULL;
+    RT_TRY(rt_alloc(&used, masks->count, sizeof *used));
+    if (masks->count > 0)
+        qsort(masks->items, masks->count, sizeof *masks->items, compare_stems);
+    for (size_t i = 0; i < images->count; i++) {
+        size_t place;
+        RT_TRY(find_mask(masks, images->items[i], &expected, &place));
+        if (place < masks->count) {
+            used[place] = true;
+            RT_TRY(add_item(dataset, images->items[i], masks->items[place]));
+        } else {
+            RT_TRY(rt_texts_add(&dataset->problems, "%s is left out: there is no mask %s",
+                                images->items[i], expected));
+        }
+        free(expected);
+        expected = NULL;
+    }
+    for (size_t i = 0; i < masks->count; i++)
+        if (!used[i])
+            RT_TRY(rt_texts_add(&dataset->problems, "%s is left out: there is no image for it",
+                                masks->items[i]));
+end:
+    free(expected);
+    free(used);
+    return status;
+}
+
+static rt_status fail_empty(const struct rt_dataset *dataset,
+                            const struct rt_dataset_options *options)
+{
+    const struct rt_texts *problems = &dataset->problems;
+    return rt_fail(RT_ERROR_FORMAT, "no %s below the folder %s: expected %s%s%s",
+                   options->images_only ? "image" : "image with its mask", options->source,
+                   options->images_only ? "JPEG or PNG files"
+                                        : "FOLDER/images/NAME.jpg (or .png) with "
+                                          "FOLDER/masks/NAME.png",
+                   problems->count ? "; " : "", problems->count ? problems->items[0] : "");
+}
+
+static rt_status find_palette(struct rt_dataset *dataset, const struct rt_dataset_options *options)
+{
+    if (options->images_only) {
+        dataset->palette.unlabeled = -1;
+        return options->palette ? rt_palette_read(&dataset->palette, options->palette) : RT_OK;
+    }
+    const char **masks = NULL;
+    rt_status status = rt_alloc(&masks, dataset->count, sizeof *masks);
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < dataset->count; i++)
+        masks[i] = dataset->items[i].mask_path;
+    status = rt_palette_find(&dataset->palette, options->palette, masks, dataset->count,
+                             &dataset->files.classes, &dataset->problems);
+    free(masks);
+    return status;
+}
+
+static rt_status open_folder(struct rt_dataset *dataset, const struct rt_dataset_options *options)
+{
+    rt_status status = RT_OK;
+    struct rt_scan *files = &dataset->files;
+    RT_TRY(rt_scan_folder(files, options->source, options->images_only));
+    for (size_t i = 0; i < files->problems.count; i++)
+        RT_TRY(rt_texts_add(&dataset->problems, "%s", files->problems.items[i]));
+    RT_TRY(rt_alloc(&dataset->items, files->images.count, sizeof *dataset->items));
+    if (options->images_only)
+        for (size_t i = 0; i < files->images.count; i++)
+            RT_TRY(add_item(dataset, files->images.items[i], NULL));
+    else
+        RT_TRY(add_pairs(dataset));
+    if (dataset->count == 0)
+        status = fail_empty(dataset, options);
+    else
+        status = find_palette(dataset, options);
+end:
+    return status;
+}
+
+rt_status rt_dataset_open(struct rt_dataset **dataset, const struct rt_dataset_options *options)
+{
+    rt_status status = rt_alloc(dataset, 1, sizeof **dataset);
+    if (status < 0)
+        return status;
+    const char *source = options->source;
+    if (strcmp(source, "synth") == 0 || strncmp(source, "synth:", 6) == 0)
+        status = open_synth(*dataset, options);
+    else
+        status = open_folder(*dataset, options);
+    if (status < 0) {
+        rt_dataset_close(*dataset);
+        *dataset = NULL;
+    }
+    return status;
+}
+
+void rt_dataset_close(struct rt_dataset *dataset)
+{
+    if (!dataset)
+        return;
+    rt_texts_finish(&dataset->problems);
+    rt_scan_finish(&dataset->files);
+    free(dataset->items);
+    free(dataset);
+}
+
+size_t rt_dataset_count(const struct rt_dataset *dataset)
+{
+    return dataset->count;
+}
+
+const struct rt_dataset_item *rt_dataset_item(const struct rt_dataset *dataset, size_t index)
+{
+    return &dataset->items[index];
+}
+
+const struct rt_palette *rt_dataset_palette(const struct rt_dataset *dataset)
+{
+    return &dataset->palette;
+}
+
+size_t rt_dataset_problems(const struct rt_dataset *dataset)
+{
+    return dataset->problems.count;
+}
+
+const char *rt_dataset_problem(const struct rt_dataset *dataset, size_t index)
+{
+    return dataset->problems.items[index];
+}
+
+static rt_status check_size(const struct rt_dataset_item *item, const char *path,
+                            const struct rt_image *image)
+{
+    if (image->width == item->width && image->height == item->height)
+        return RT_OK;
+    return rt_fail(RT_ERROR_FORMAT,
+                   "cannot use %s: it has %d x %d pixels, but %d x %d when the data set was opened",
+                   path, image->width, image->height, item->width, item->height);
+}
+
+static rt_status load_labels(const struct rt_dataset *dataset, const struct rt_dataset_item *item,
+                             struct rt_image *labels)
+{
+    struct rt_image mask;
+    rt_status status = rt_mask_read(&mask, item->mask_path);
+    if (status < 0)
+        return status;
+    status = check_size(item, item->mask_path, &mask);
+    if (status == RT_OK)
+        status = rt_mask_label(&mask, &dataset->palette, labels);
+    rt_image_finish(&mask);
+    return status;
+}
+
+static rt_status load_files(const struct rt_dataset *dataset, const struct rt_dataset_item *item,
+                            struct rt_image *image, struct rt_image *labels)
+{
+    rt_status status = RT_OK;
+    RT_TRY(rt_image_read(image, item->image_path));
+    RT_TRY(check_size(item, item->image_path, image));
+    if (labels && item->mask_path)
+        RT_TRY(load_labels(dataset, item, labels));
+end:
+    if (status < 0)
+        rt_image_finish(image);
+    return status;
+}
+
+/* The drawing gives labels whether they are asked for or not. */
+static rt_status load_synth(const struct rt_dataset *dataset, size_t index, struct rt_image *image,
+                            struct rt_image *labels)
+{
+    const struct rt_dataset_item *item = &dataset->items[index];
+    struct rt_image drawn;
+    rt_status status =
+        rt_synth_draw(dataset->seed, (uint32_t)index, item->width, item->height, image, &drawn);
+    if (status < 0)
+        return status;
+    if (labels && strcmp(item->mask_kind, "none") != 0)
+        *labels = drawn;
+    else
+        rt_image_finish(&drawn);
+    return RT_OK;
+}
+
+rt_status rt_dataset_load(const struct rt_dataset *dataset, size_t index, struct rt_image *image,
+                          struct rt_image *labels)
+{
+    *image = (struct rt_image){0};
+    if (labels)
+        *labels = (struct rt_image){0};
+    if (dataset->synthetic)
+        return load_synth(dataset, index, image, labels);
+    return load_files(dataset, &dataset->items[index], image, labels);
+}
