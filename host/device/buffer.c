@@ -86,10 +86,15 @@ static rt_status check_rows(const struct rt_buffer *buffer, const struct rt_rows
 {
     if (rows->count == 0 || rows->bytes == 0)
         return RT_OK;
+    if (rows->pitch < rows->bytes || rows->count > buffer->bytes / rows->pitch + 1)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "%zu rows of %zu bytes, %zu apart, do not fit into a buffer of %zu",
+                       rows->count, rows->bytes, rows->pitch, buffer->bytes);
     return check_range(buffer, rows->offset, (rows->count - 1) * rows->pitch + rows->bytes);
 }
 
-rt_status rt_buffer_write_rows(struct rt_buffer *buffer, const struct rt_rows *rows, void *from)
+rt_status rt_buffer_write_rows(struct rt_buffer *buffer, const struct rt_rows *rows,
+                               const void *from)
 {
     rt_status status = check_rows(buffer, rows);
     const size_t origin[3] = {rows->offset, 0, 0}, host_origin[3] = {0, 0, 0};

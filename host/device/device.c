@@ -8,6 +8,9 @@ static rt_status open_queue(struct rt_device *device)
     cl_platform_id platform;
     cl_int code;
     rt_status status = RT_OK;
+    if (device->info.problem[0])
+        return rt_fail(RT_ERROR_DEVICE, "cannot open %s: %s", device->info.name,
+                       device->info.problem);
     RT_TRY(rt_device_handles(&device->info, &platform, &device->id));
     cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)platform, 0};
     device->context = clCreateContext(properties, 1, &device->id, NULL, NULL, &code);

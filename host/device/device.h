@@ -21,11 +21,13 @@ size_t rt_buffer_bytes(const struct rt_buffer *buffer);
 rt_status rt_buffer_write(struct rt_buffer *buffer, size_t offset, size_t bytes, const void *from);
 rt_status rt_buffer_read(struct rt_buffer *buffer, size_t offset, size_t bytes, void *to);
 
-/* Rows of `bytes` bytes that lie `pitch` bytes apart in a buffer and together on the host. */
+/* Rows of `bytes` bytes that lie `pitch` bytes apart in a buffer and together on the host; blocking
+ * copies as above. */
 struct rt_rows {
     size_t offset, bytes, count, pitch;
 };
-rt_status rt_buffer_write_rows(struct rt_buffer *buffer, const struct rt_rows *rows, void *from);
+rt_status rt_buffer_write_rows(struct rt_buffer *buffer, const struct rt_rows *rows,
+                               const void *from);
 rt_status rt_buffer_read_rows(struct rt_buffer *buffer, const struct rt_rows *rows, void *to);
 
 /* Fills with a 4-byte pattern, queued; offset and bytes are multiples of 4. */

@@ -12,6 +12,8 @@ const char *rt_cl_error_name(cl_int code)
         NAME(CL_MEM_OBJECT_ALLOCATION_FAILURE);
         NAME(CL_OUT_OF_RESOURCES);
         NAME(CL_OUT_OF_HOST_MEMORY);
+        NAME(CL_PROFILING_INFO_NOT_AVAILABLE);
+        NAME(CL_MEM_COPY_OVERLAP);
         NAME(CL_BUILD_PROGRAM_FAILURE);
         NAME(CL_INVALID_VALUE);
         NAME(CL_INVALID_DEVICE);
@@ -19,7 +21,9 @@ const char *rt_cl_error_name(cl_int code)
         NAME(CL_INVALID_MEM_OBJECT);
         NAME(CL_INVALID_BINARY);
         NAME(CL_INVALID_BUILD_OPTIONS);
+        NAME(CL_INVALID_PROGRAM_EXECUTABLE);
         NAME(CL_INVALID_KERNEL_NAME);
+        NAME(CL_INVALID_KERNEL);
         NAME(CL_INVALID_KERNEL_ARGS);
         NAME(CL_INVALID_ARG_INDEX);
         NAME(CL_INVALID_ARG_VALUE);
@@ -28,10 +32,9 @@ const char *rt_cl_error_name(cl_int code)
         NAME(CL_INVALID_WORK_ITEM_SIZE);
         NAME(CL_INVALID_GLOBAL_WORK_SIZE);
         NAME(CL_INVALID_BUFFER_SIZE);
+        NAME(CL_INVALID_QUEUE_PROPERTIES);
         NAME(CL_INVALID_COMMAND_QUEUE);
         NAME(CL_INVALID_OPERATION);
-    case -1001:
-        return "no OpenCL platform is installed";
     }
 #undef NAME
     return "OpenCL error";

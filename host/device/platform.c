@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ static bool has_extension(cl_device_id device, const char *name)
 static void describe(cl_device_id device, struct rt_device_info *info)
 {
     cl_device_type type = 0;
-    cl_bool unified = CL_FALSE;
+    cl_bool unified = CL_FALSE, available = CL_TRUE, compiler = CL_TRUE;
     cl_uint units = 0, mhz = 0, preferred = 0, native = 0;
     cl_ulong memory = 0, buffer = 0, local = 0;
 
@@ -59,6 +60,13 @@ static void describe(cl_device_id device, struct rt_device_info *info)
     size_t sizes[16] = {0}; /* a device has at least three dimensions */
     QUERY(device, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizes);
     memcpy(info->group_sizes, sizes, sizeof info->group_sizes);
+
+    QUERY(device, CL_DEVICE_AVAILABLE, available);
+    QUERY(device, CL_DEVICE_COMPILER_AVAILABLE, compiler);
+    snprintf(info->problem, sizeof info->problem, "%s",
+             !available  ? "its driver says that it is not available"
+             : !compiler ? "its driver has no compiler"
+                         : "");
 
     info->type = type & CL_DEVICE_TYPE_GPU   ? RT_DEVICE_GPU
                  : type & CL_DEVICE_TYPE_CPU ? RT_DEVICE_CPU

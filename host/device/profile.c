@@ -68,8 +68,9 @@ rt_status rt_profile_label(struct rt_device *device, const char *label, double f
     struct rt_profile *profile = device->profile;
     if (!rt_profile_running(device))
         return RT_OK;
+    const size_t length = sizeof profile->entries->label - 1;
     size_t i = 0;
-    while (i < profile->count && strcmp(profile->entries[i].label, label) != 0)
+    while (i < profile->count && strncmp(profile->entries[i].label, label, length) != 0)
         i++;
     if (i == profile->count) {
         rt_status status =

@@ -4,21 +4,15 @@
 
 #include "device/internal.h"
 
-/* The default: a discrete GPU, then an integrated one, then an accelerator, then a CPU. */
+/* A discrete GPU, then an integrated one, then an accelerator, then a CPU; one with a problem only
+ * where there is no other. */
 static int preference(const struct rt_device_info *info)
 {
+    if (info->problem[0])
+        return 0;
     if (info->type == RT_DEVICE_GPU)
-        return info->integrated ? 2 : 3;
-    return info->type == RT_DEVICE_ACCELERATOR ? 1 : 0;
-}
-
-static size_t preferred(const struct rt_device_info *devices, size_t count)
-{
-    size_t best = 0;
-    for (size_t i = 1; i < count; i++)
-        if (preference(&devices[i]) > preference(&devices[best]))
-            best = i;
-    return best;
+        return info->integrated ? 3 : 4;
+    return info->type == RT_DEVICE_ACCELERATOR ? 2 : 1;
 }
 
 static bool matches(const struct rt_device_info *info, const char *which)
@@ -41,15 +35,14 @@ rt_status rt_device_select(const struct rt_device_info *devices, size_t count, c
                        "pocl-opencl-icd to use the CPU");
     if (!which || !*which)
         which = getenv("RETORT_DEVICE");
-    if (!which || !*which) {
-        *index = preferred(devices, count);
+    const struct rt_device_info *best = NULL;
+    for (const struct rt_device_info *info = devices; info < devices + count; info++)
+        if ((!which || !*which || matches(info, which)) &&
+            (!best || preference(info) > preference(best)))
+            best = info;
+    if (best) {
+        *index = (size_t)(best - devices);
         return RT_OK;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (matches(&devices[i], which)) {
-            *index = i;
-            return RT_OK;
-        }
     }
     char list[2048] = "";
     size_t length = 0;

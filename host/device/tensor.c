@@ -17,31 +17,36 @@ void rt_tensor_finish(struct rt_tensor *tensor)
     *tensor = RT_TENSOR_NONE;
 }
 
-/* Calls `copy` for every image's planes: rows of h * w floats, `plane` floats apart on the device.
- */
-static rt_status each_image(const struct rt_tensor *tensor, float *host,
-                            rt_status (*copy)(struct rt_buffer *, const struct rt_rows *, void *))
+/* Image n: its planes as rows, `plane` floats apart. */
+static struct rt_rows image_rows(const struct rt_tensor *tensor, int n)
 {
-    struct rt_rows rows = {.bytes =
-                               (size_t)tensor->shape.h * (size_t)tensor->shape.w * sizeof *host,
-                           .count = (size_t)tensor->shape.c,
-                           .pitch = tensor->plane * sizeof *host};
-    for (int n = 0; n < tensor->shape.n; n++) {
-        rows.offset = (tensor->offset + (size_t)n * tensor->stride) * sizeof *host;
-        rt_status status =
-            copy(tensor->buffer, &rows, host + (size_t)n * rows.count * rows.bytes / sizeof *host);
-        if (status < 0)
-            return status;
-    }
-    return RT_OK;
+    return (struct rt_rows){.offset = (tensor->offset + (size_t)n * tensor->stride) * sizeof(float),
+                            .bytes =
+                                (size_t)tensor->shape.h * (size_t)tensor->shape.w * sizeof(float),
+                            .count = (size_t)tensor->shape.c,
+                            .pitch = tensor->plane * sizeof(float)};
 }
 
 rt_status rt_tensor_write(const struct rt_tensor *tensor, const float *from)
 {
-    return each_image(tensor, (float *)from, rt_buffer_write_rows);
+    for (int n = 0; n < tensor->shape.n; n++) {
+        struct rt_rows rows = image_rows(tensor, n);
+        rt_status status = rt_buffer_write_rows(tensor->buffer, &rows, from);
+        if (status < 0)
+            return status;
+        from += rows.count * rows.bytes / sizeof *from;
+    }
+    return RT_OK;
 }
 
 rt_status rt_tensor_read(const struct rt_tensor *tensor, float *to)
 {
-    return each_image(tensor, to, rt_buffer_read_rows);
+    for (int n = 0; n < tensor->shape.n; n++) {
+        struct rt_rows rows = image_rows(tensor, n);
+        rt_status status = rt_buffer_read_rows(tensor->buffer, &rows, to);
+        if (status < 0)
+            return status;
+        to += rows.count * rows.bytes / sizeof *to;
+    }
+    return RT_OK;
 }

@@ -30,20 +30,22 @@ struct rt_device_info {
     bool fp16;               /* has cl_khr_fp16 */
     int vector_width;        /* preferred vector width for float, in floats */
     int native_vector_width; /* native vector width for float, in floats */
+    char problem[64];        /* why it cannot be used; "" if it can */
 };
 
 /* The type's name: "gpu", "cpu" or "accelerator". */
 const char *rt_device_type_name(enum rt_device_type type);
 
-/* All devices of all platforms; *devices (released by free()) holds *count, which may be 0.
- * Errors: DEVICE (the loader or a platform fails), MEMORY. */
+/* All devices of all platforms; *devices (released by free()) holds *count, which may be 0. A
+ * platform that fails counts as one without devices. Errors: MEMORY. */
 rt_status rt_device_list(struct rt_device_info **devices, size_t *count);
 
 struct rt_device; /* an open device: a context, an in-order queue, compiled programs */
 
 /* Opens the device that `which` names: an index ("1"), "platform:device" ("0:1"), a type ("gpu",
  * "cpu"), or part of a device's or platform's name, without regard to case. NULL or "" takes the
- * environment's RETORT_DEVICE, else a discrete GPU before an integrated one before a CPU.
+ * environment's RETORT_DEVICE, else any. Of several it takes one that can be used, a discrete GPU
+ * before an integrated one before a CPU.
  * Errors: DEVICE (none at all, or it cannot be opened), ARGUMENT (no device of that name; the
  * message lists what there is), MEMORY. */
 rt_status rt_device_open(struct rt_device **device, const char *which);
