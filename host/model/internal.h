@@ -1,0 +1,33 @@
+/* Shared by the files of this folder alone: what a model holds. */
+#ifndef RT_MODEL_INTERNAL_H
+#define RT_MODEL_INTERNAL_H
+
+#include "graph/graph.h"
+#include "model/model.h"
+#include "model/unet.h"
+
+struct rt_model {
+    struct rt_device *device;
+    struct rt_model_info info;
+    struct rt_unet unet;
+    struct rt_graph *graph;
+    size_t trained, total; /* lengths of the slabs in floats */
+    struct rt_buffer *values, *gradients;
+    struct rt_shape planned; /* n is 0 before a plan */
+    bool planned_training;
+    struct rt_graph_pass pass; /* of the last forward */
+};
+
+/* A model whose parameters are all zero. */
+rt_status rt_model_build(struct rt_model **model, struct rt_device *device,
+                         const struct rt_model_info *info);
+
+/* Fills the value slab on the host: weights He-normal from the seed, the rest constant. */
+void rt_model_initialise(const struct rt_graph *graph, uint64_t seed, float *values);
+
+/* The info as JSON, *text released by free(), and back. Errors: ARGUMENT (a text that is no UTF-8,
+ * a number that is not finite), FORMAT, MEMORY. */
+rt_status rt_model_info_write(const struct rt_model_info *info, char **text);
+rt_status rt_model_info_read(struct rt_model_info *info, const char *text);
+
+#endif

@@ -1,0 +1,176 @@
+/* Models: building, planning, running. */
+#include "model/model.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "model/internal.h"
+
+static rt_status check_info(const struct rt_model_info *info, const struct rt_unet *unet)
+{
+    int step = 1 << unet->depth;
+    if (info->channels != 3)
+        return rt_fail(RT_ERROR_ARGUMENT, "a network takes images of 3 channels, not %d",
+                       info->channels);
+    if (info->palette.count < 1 || info->palette.count > RT_CLASSES_MAX)
+        return rt_fail(RT_ERROR_ARGUMENT, "a network has 1 to %d classes, not %d", RT_CLASSES_MAX,
+                       info->palette.count);
+    if (info->patch < 1 || info->patch > 1 << 14 || info->patch % step != 0)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "%s halves its images %d times, so patches need a side that is a multiple "
+                       "of %d (at most %d), not %d",
+                       info->network, unet->depth, step, 1 << 14, info->patch);
+    return RT_OK;
+}
+
+rt_status rt_model_build(struct rt_model **model, struct rt_device *device,
+                         const struct rt_model_info *info)
+{
+    rt_status status = RT_OK;
+    RT_TRY(rt_alloc(model, 1, sizeof **model));
+    struct rt_model *m = *model;
+    m->device = device;
+    m->info = *info;
+    RT_TRY(rt_unet_parse(&m->unet, info->network));
+    rt_unet_format(&m->unet, m->info.network, sizeof m->info.network);
+    RT_TRY(check_info(&m->info, &m->unet));
+    RT_TRY(rt_graph_create(&m->graph, device));
+    RT_TRY(rt_unet_build(&m->unet, m->graph, info->channels, info->palette.count));
+    rt_graph_slab_sizes(m->graph, &m->trained, &m->total);
+    RT_TRY(rt_buffer_create(&m->values, device, m->total * sizeof(float)));
+    RT_TRY(rt_buffer_fill(m->values, 0, m->total * sizeof(float), 0));
+end:
+    if (status < 0) {
+        rt_model_destroy(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
+rt_status rt_model_create(struct rt_model **model, struct rt_device *device,
+                          const struct rt_model_info *info, uint64_t seed)
+{
+    rt_status status = RT_OK;
+    float *values = NULL;
+    RT_TRY(rt_model_build(model, device, info));
+    status = rt_alloc(&values, (*model)->total, sizeof *values);
+    if (status == RT_OK) {
+        rt_model_initialise((*model)->graph, seed, values);
+        status = rt_buffer_write((*model)->values, 0, (*model)->total * sizeof *values, values);
+    }
+    if (status < 0) {
+        rt_model_destroy(*model);
+        *model = NULL;
+    }
+end:
+    free(values);
+    return status;
+}
+
+void rt_model_destroy(struct rt_model *model)
+{
+    if (!model)
+        return;
+    rt_graph_destroy(model->graph);
+    rt_buffer_destroy(model->values);
+    rt_buffer_destroy(model->gradients);
+    free(model);
+}
+
+const struct rt_model_info *rt_model_describe(const struct rt_model *model)
+{
+    return &model->info;
+}
+
+size_t rt_model_parameters(const struct rt_model *model)
+{
+    size_t count, sum = 0;
+    const struct rt_graph_parameter *parameters = rt_graph_parameters(model->graph, &count);
+    for (size_t i = 0; i < count; i++)
+        if (parameters[i].parameter.trained)
+            sum += rt_shape_size(parameters[i].parameter.shape);
+    return sum;
+}
+
+double rt_model_flops(const struct rt_model *model, int height, int width)
+{
+    struct rt_shape input = {1, model->info.channels, height, width};
+    return rt_graph_cost(model->graph, input, RT_FORWARD).flops;
+}
+
+static rt_status create_gradients(struct rt_model *model)
+{
+    rt_status status = RT_OK;
+    size_t bytes = model->trained * sizeof(float);
+    if (model->gradients)
+        return RT_OK;
+    RT_TRY(rt_buffer_create(&model->gradients, model->device, bytes));
+    RT_TRY(rt_buffer_fill(model->gradients, 0, bytes, 0));
+end:
+    return status;
+}
+
+rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, bool training)
+{
+    rt_status status = RT_OK;
+    int step = 1 << model->unet.depth;
+    if (height % step != 0 || width % step != 0)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "%s halves its images %d times, so their sides must be multiples of %d, "
+                       "not %d x %d",
+                       model->info.network, model->unet.depth, step, width, height);
+    if (model->planned.n >= batch && model->planned.h == height && model->planned.w == width &&
+        (model->planned_training || !training))
+        return RT_OK;
+    struct rt_shape input = {batch, model->info.channels, height, width};
+    model->planned = (struct rt_shape){0};
+    if (training)
+        RT_TRY(create_gradients(model));
+    RT_TRY(rt_graph_plan(model->graph, input, model->values, training ? model->gradients : NULL));
+    model->planned = input;
+    model->planned_training = training;
+end:
+    return status;
+}
+
+const struct rt_tensor *rt_model_input(const struct rt_model *model)
+{
+    return rt_graph_input_tensor(model->graph);
+}
+
+rt_status rt_model_forward(struct rt_model *model, int n, bool training, uint64_t seed,
+                           uint32_t step, struct rt_tensor *logits)
+{
+    model->pass = (struct rt_graph_pass){.n = n, .training = training, .seed = seed, .step = step};
+    *logits = *rt_graph_output_tensor(model->graph);
+    logits->shape.n = n;
+    return rt_graph_forward(model->graph, &model->pass);
+}
+
+rt_status rt_model_gradient(const struct rt_model *model, struct rt_tensor *dlogits)
+{
+    if (!model->pass.training)
+        return rt_fail(RT_ERROR_ARGUMENT, "a gradient follows a forward pass with training");
+    *dlogits = *rt_graph_output_gradient(model->graph);
+    dlogits->shape.n = model->pass.n;
+    return RT_OK;
+}
+
+rt_status rt_model_backward(struct rt_model *model)
+{
+    if (!model->pass.training)
+        return rt_fail(RT_ERROR_ARGUMENT, "a backward pass follows a forward pass with training");
+    return rt_graph_backward(model->graph, &model->pass);
+}
+
+struct rt_model_slabs rt_model_slabs(const struct rt_model *model)
+{
+    return (struct rt_model_slabs){model->values, model->gradients, model->trained, model->total};
+}
+
+size_t rt_model_planned_bytes(const struct rt_model *model)
+{
+    size_t bytes = rt_graph_planned_bytes(model->graph) + rt_buffer_bytes(model->values);
+    return bytes + (model->gradients ? rt_buffer_bytes(model->gradients) : 0);
+}
