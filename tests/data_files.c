@@ -43,17 +43,9 @@ char *test_path(const char *folder, const char *name)
     return path;
 }
 
-void write_bytes(const char *path, const void *bytes, size_t size)
-{
-    FILE *stream = fopen(path, "wb");
-    assert_non_null(stream);
-    assert_int_equal(fwrite(bytes, 1, size, stream), size);
-    fclose(stream);
-}
-
 void write_text(const char *path, const char *text)
 {
-    write_bytes(path, text, strlen(text));
+    assert_ok(rt_file_write(path, text, strlen(text)));
 }
 
 void truncate_file(const char *path, long keep)

@@ -13,7 +13,6 @@ void remove_test_folder(const char *path);
 char *test_path(const char *folder, const char *name);
 
 void write_text(const char *path, const char *text);
-void write_bytes(const char *path, const void *bytes, size_t size);
 
 /* Keeps the first `keep` bytes of a file, or all but the last -keep. */
 void truncate_file(const char *path, long keep);

@@ -280,7 +280,7 @@ static void failures_name_the_file(void **state)
     for (int i = 0; i < 3; i++)
         assert_fails(rt_loader_next(loader, &batch), RT_ERROR_FORMAT, "images/2.png");
     assert_int_equal(batch.count, 0);
-    write_bytes(path, bytes, size);
+    assert_ok(rt_file_write(path, bytes, size));
     read_epoch(loader, 1, &epoch);
     assert_int_equal(epoch.count, 45);
     rt_loader_destroy(loader);

@@ -212,6 +212,31 @@ static void images_alone(void **state)
     rt_dataset_survey_finish(&survey);
 }
 
+static void data_sets_are_appended(void **state)
+{
+    (void)state;
+    struct rt_dataset *more;
+    struct rt_image image, labels;
+    put_image("images/x.jpg", 8, 8);
+    put_image("other/y.png", 9, 8);
+    assert_ok(rt_dataset_open(&dataset, &(struct rt_dataset_options){.source = "synth:2"}));
+    assert_ok(rt_dataset_open(&more,
+                              &(struct rt_dataset_options){.source = folder, .images_only = true}));
+    assert_ok(rt_dataset_append(dataset, more));
+    assert_int_equal(rt_dataset_count(dataset), 4);
+    assert_int_equal(rt_dataset_item(dataset, 3)->width, 9);
+    assert_ok(rt_dataset_load(dataset, 1, &image, &labels));
+    assert_int_equal(image.width, 512);
+    assert_non_null(labels.pixels);
+    rt_image_finish(&image);
+    rt_image_finish(&labels);
+    assert_ok(rt_dataset_load(dataset, 3, &image, &labels));
+    assert_int_equal(image.width, 9);
+    assert_null(labels.pixels);
+    rt_image_finish(&image);
+    assert_fails(rt_dataset_append(dataset, more), RT_ERROR_ARGUMENT, "once");
+}
+
 static void palettes_come_from_the_masks(void **state)
 {
     (void)state;
@@ -587,6 +612,7 @@ int main(void)
         CASE(empty_and_missing_folders_fail),
         CASE(links_in_a_circle_end),
         CASE(images_alone),
+        CASE(data_sets_are_appended),
         CASE(palettes_come_from_the_masks),
         CASE(palettes_come_from_grey_masks),
         CASE(too_many_colours_ask_for_a_palette),

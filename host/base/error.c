@@ -14,8 +14,9 @@ const char *rt_error_message(void)
 
 const char *rt_status_name(rt_status status)
 {
-    static const char *const names[] = {"ok",     "argument", "io",          "format",     "memory",
-                                        "device", "build",    "unsupported", "interrupted"};
+    static const char *const names[] = {"ok",          "argument", "io",    "format",
+                                        "memory",      "device",   "build", "unsupported",
+                                        "interrupted", "diverged"};
     int index = -(int)status;
     if (index < 0 || index >= (int)(sizeof names / sizeof *names))
         return "unknown";

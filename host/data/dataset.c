@@ -22,7 +22,8 @@ struct rt_dataset {
     struct rt_texts problems;
     struct rt_scan files; /* synthetic: made-up names as images */
     bool synthetic;
-    uint64_t seed; /* of the synthetic scenes */
+    uint64_t seed;               /* of the synthetic scenes */
+    struct rt_dataset *appended; /* the last of the items are its own; NULL for none */
 };
 
 /* "synth[:COUNT[,SEED]]" */
@@ -237,10 +238,26 @@ void rt_dataset_close(struct rt_dataset *dataset)
 {
     if (!dataset)
         return;
+    rt_dataset_close(dataset->appended);
     rt_texts_finish(&dataset->problems);
     rt_scan_finish(&dataset->files);
     free(dataset->items);
     free(dataset);
+}
+
+rt_status rt_dataset_append(struct rt_dataset *dataset, struct rt_dataset *more)
+{
+    if (dataset->appended)
+        return rt_fail(RT_ERROR_ARGUMENT, "a data set can be appended to once");
+    size_t capacity = dataset->count;
+    rt_status status =
+        rt_grow(&dataset->items, &capacity, dataset->count + more->count, sizeof *dataset->items);
+    if (status < 0)
+        return status;
+    memcpy(dataset->items + dataset->count, more->items, more->count * sizeof *more->items);
+    dataset->count += more->count;
+    dataset->appended = more;
+    return RT_OK;
 }
 
 size_t rt_dataset_count(const struct rt_dataset *dataset)
@@ -329,6 +346,9 @@ rt_status rt_dataset_load(const struct rt_dataset *dataset, size_t index, struct
     *image = (struct rt_image){0};
     if (labels)
         *labels = (struct rt_image){0};
+    size_t own = dataset->count - (dataset->appended ? dataset->appended->count : 0);
+    if (index >= own)
+        return rt_dataset_load(dataset->appended, index - own, image, labels);
     if (dataset->synthetic)
         return load_synth(dataset, index, image, labels);
     return load_files(dataset, &dataset->items[index], image, labels);

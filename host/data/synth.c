@@ -52,8 +52,6 @@ static const struct {
     [MAP_GRAIN] = {8, 3},    [MAP_BEND_U] = {192, 1}, [MAP_BEND_V] = {192, 1},
 };
 
-#define BLOCKS 16 /* rows and columns of blocks that are remembered */
-
 struct scene {
     uint64_t seed;
     uint32_t index;
@@ -68,10 +66,6 @@ struct scene {
     int water;                 /* the level of MAP_WATER from which on there is water */
     int town;                  /* percent of districts with houses */
     int sun_x, sun_y;          /* a step along a shadow */
-    struct block {
-        int u, v; /* never 0 for a block that is asked for */
-        bool built;
-    } blocks[BLOCKS][BLOCKS];
 };
 
 typedef struct {
@@ -98,7 +92,12 @@ static int clamp(int value, int low, int high)
 
 /* --- noise -------------------------------------------------------------------------------- */
 
-#define CELL_MAX 256
+/* 0 .. 256 for 0 .. cell, with a flat start and end: 3 t^2 - 2 t^3. */
+static int ease(int at, int cell)
+{
+    int t = at * 256 / cell;
+    return t * t * (3 * 256 - 2 * t) / (256 * 256);
+}
 
 /* Adds one octave of 0 .. weight * 255 to the sums. */
 static rt_status add_octave(const struct scene *scene, uint32_t layer, int cell, int weight,
@@ -111,20 +110,14 @@ static rt_status add_octave(const struct scene *scene, uint32_t layer, int cell,
         return status;
     for (int i = 0; i < columns * rows; i++)
         lattice[i] = (uint8_t)(word(scene, layer, i % columns, i / columns) >> 24);
-    int ease[CELL_MAX]; /* 0 .. 256 over a cell, with a flat start and end: 3 t^2 - 2 t^3 */
-    for (int i = 0; i < cell; i++) {
-        int t = i * 256 / cell;
-        ease[i] = t * t * (3 * 256 - 2 * t) / (256 * 256);
-    }
     for (int y = 0; y < scene->height; y++) {
         const uint8_t *above = lattice + y / cell * columns, *below = above + columns;
-        int fy = ease[y % cell];
-        for (int left = 0; left < scene->width; left += cell, above++, below++) {
-            int end = left + cell < scene->width ? cell : scene->width - left;
-            int from = above[0] * (256 - fy) + below[0] * fy;
-            int to = above[1] * (256 - fy) + below[1] * fy;
-            for (int x = 0; x < end; x++)
-                *sums++ += (uint32_t)((from * (256 - ease[x]) + to * ease[x]) / 65536 * weight);
+        int fy = ease(y % cell, cell);
+        for (int x = 0; x < scene->width; x++) {
+            int i = x / cell, fx = ease(x % cell, cell);
+            int top = above[i] * (256 - fx) + above[i + 1] * fx;
+            int bottom = below[i] * (256 - fx) + below[i + 1] * fx;
+            *sums++ += (uint32_t)((top * (256 - fy) + bottom * fy) / 65536 * weight);
         }
     }
     free(lattice);
@@ -252,7 +245,7 @@ static size_t nearest_pixel(const struct scene *scene, int u, int v)
 }
 
 /* Districts are two blocks wide and high. Blocks that reach into water stay empty. */
-static bool find_built(const struct scene *scene, int block_u, int block_v)
+static bool is_built(const struct scene *scene, int block_u, int block_v)
 {
     if ((int)(word(scene, LAYER_DISTRICT, block_u / 2, block_v / 2) % 100) >= scene->town)
         return false;
@@ -263,15 +256,6 @@ static bool find_built(const struct scene *scene, int block_u, int block_v)
             return false;
     }
     return true;
-}
-
-/* The answer of find_built, remembered: it is asked at every pixel. */
-static bool is_built(struct scene *scene, int block_u, int block_v)
-{
-    struct block *block = &scene->blocks[block_u % BLOCKS][block_v % BLOCKS];
-    if (block->u != block_u || block->v != block_v)
-        *block = (struct block){block_u, block_v, find_built(scene, block_u, block_v)};
-    return block->built;
 }
 
 #define MAIN_STREET (17 * 16) /* widths */
@@ -472,32 +456,26 @@ static void cast_shadows(struct scene *scene)
 }
 
 /* The camera: a lens that blurs (1 2 1 both ways), a tint of the air, noise. */
-static rt_status develop(const struct scene *scene, uint8_t *rgb)
+static void develop(const struct scene *scene, const uint8_t *sharp, uint8_t *rgb)
 {
-    int haze[3], row = 3 * scene->width;
+    int haze[3];
     for (int c = 0; c < 3; c++)
         haze[c] = choose(scene, CHOICE_HAZE + (enum choice)c, 244, 266);
-    int *tall; /* one row, blurred from top to bottom */
-    rt_status status = rt_alloc(&tall, (size_t)row, sizeof *tall);
-    for (int y = 0; y < scene->height && status == RT_OK; y++) {
-        const uint8_t *here = scene->rgb + (size_t)y * (size_t)row;
-        const uint8_t *above = y > 0 ? here - row : here;
-        const uint8_t *below = y < scene->height - 1 ? here + row : here;
-        for (int i = 0; i < row; i++)
-            tall[i] = above[i] + 2 * here[i] + below[i];
+    for (int y = 0; y < scene->height; y++)
         for (int x = 0; x < scene->width; x++) {
-            int left = x > 0 ? -3 : 0, right = x < scene->width - 1 ? 3 : 0;
             uint32_t noise = word(scene, LAYER_SENSOR, x, y);
             for (int c = 0; c < 3; c++) {
-                const int *p = tall + 3 * x + c;
+                int sum = 0;
+                for (int k = 0; k < 9; k++) {
+                    int at_x = clamp(x + k % 3 - 1, 0, scene->width - 1);
+                    int at_y = clamp(y + k / 3 - 1, 0, scene->height - 1);
+                    int weight = (2 - abs(k % 3 - 1)) * (2 - abs(k / 3 - 1));
+                    sum += weight * sharp[3 * (at_y * scene->width + at_x) + c];
+                }
                 int jitter = (int)(noise >> 8 * c & 7) + (int)(noise >> (8 * c + 4) & 7) - 7;
-                int value = (p[left] + 2 * p[0] + p[right]) * haze[c] / (16 * 256) + jitter;
-                *rgb++ = (uint8_t)clamp(value, 0, 255);
+                *rgb++ = (uint8_t)clamp(sum * haze[c] / (16 * 256) + jitter, 0, 255);
             }
         }
-    }
-    free(tall);
-    return status;
 }
 
 /* --- the scene ---------------------------------------------------------------------------- */
@@ -541,7 +519,7 @@ rt_status rt_synth_draw(uint64_t seed, uint32_t index, int width, int height,
     draw_town(&scene);
     draw_works(&scene);
     cast_shadows(&scene);
-    RT_TRY(develop(&scene, image->pixels));
+    develop(&scene, scene.rgb, image->pixels);
 end:
     for (enum map map = 0; map < MAP_COUNT; map++)
         free(scene.maps[map]);

@@ -169,6 +169,11 @@ struct rt_model_slabs rt_model_slabs(const struct rt_model *model)
     return (struct rt_model_slabs){model->values, model->gradients, model->trained, model->total};
 }
 
+struct rt_device *rt_model_device(const struct rt_model *model)
+{
+    return model->device;
+}
+
 size_t rt_model_planned_bytes(const struct rt_model *model)
 {
     size_t bytes = rt_graph_planned_bytes(model->graph) + rt_buffer_bytes(model->values);

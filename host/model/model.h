@@ -33,6 +33,9 @@ struct rt_model_slabs {
 };
 struct rt_model_slabs rt_model_slabs(const struct rt_model *model);
 
+/* The device that the model was created on. */
+struct rt_device *rt_model_device(const struct rt_model *model);
+
 /* The bytes of device memory that the plan and the slabs take. */
 size_t rt_model_planned_bytes(const struct rt_model *model);
 

@@ -67,7 +67,7 @@ void rt_palette_colorize(const struct rt_palette *palette, const uint8_t *labels
 
 /* --- data sets ---------------------------------------------------------------------------- */
 
-struct rt_dataset; /* immutable once open; may be used from several threads */
+struct rt_dataset; /* immutable once opened and appended to; may be used from several threads */
 
 struct rt_dataset_options {
     const char *source;  /* a folder, or "synth[:COUNT[,SEED]]" */
@@ -96,6 +96,11 @@ struct rt_dataset_item {
  * bad palette file, too many colours to be classes), MEMORY. */
 rt_status rt_dataset_open(struct rt_dataset **dataset, const struct rt_dataset_options *options);
 void rt_dataset_close(struct rt_dataset *dataset);
+
+/* Adds the images of `more`, which the data set then owns, after its own: index i of `more` becomes
+ * rt_dataset_count(dataset) + i. Meant for images without masks: the palette stays that of the
+ * data set. On failure both are as before. Errors: ARGUMENT (a second time), MEMORY. */
+rt_status rt_dataset_append(struct rt_dataset *dataset, struct rt_dataset *more);
 
 size_t rt_dataset_count(const struct rt_dataset *dataset);
 const struct rt_dataset_item *rt_dataset_item(const struct rt_dataset *dataset, size_t index);

@@ -14,11 +14,11 @@ extern "C" {
 /* What a run reports while it goes on. */
 struct rt_progress {
     int epoch, epochs; /* epoch counts from 1 */
-    int step, steps;   /* within the epoch; step == steps at its end */
+    int step, steps;   /* within the epoch, from 1 */
     double loss;       /* mean over the epoch so far */
     double images_per_second;
     double seconds_left; /* of the whole run, estimated */
-    bool epoch_done;     /* then the next three are set */
+    bool epoch_done;     /* the epoch has been judged and saved: the next three are set */
     double val_loss, val_accuracy, val_mean_iou;
 };
 
@@ -28,7 +28,7 @@ struct rt_data_recipe {
     const char *palette; /* a palette file or NULL */
     int patch;           /* pixels; 256 */
     enum rt_split split;
-    double validation; /* the held-out share; 0.2 */
+    double validation; /* the held-out share; 0.2. With 0 all patches are trained on, and judged */
     uint64_t seed;     /* of the split */
     enum rt_scaling_mode scaling;
 };
@@ -57,7 +57,8 @@ struct rt_train_options {
     const char *out;    /* the run folder */
     bool resume, force; /* continue the run there; or replace it */
 
-    /* Called on the caller's thread after every step; NULL for none. */
+    /* Called on the caller's thread after every step, and once more after every epoch; NULL for
+     * none. */
     void (*progress)(void *user, const struct rt_progress *progress);
     /* Asked after every step; true saves and ends with RT_ERROR_INTERRUPTED. NULL: never. */
     bool (*stop)(void *user);
@@ -76,17 +77,21 @@ struct rt_train_result {
     size_t peak_device_bytes;
 };
 
-/* Trains a network, or distils one where there are teachers, into the run folder:
+/* Trains a network, or distils one where there are teachers, into the run folder. Teachers and
+ * student must share classes and patch size; the student takes over the teachers' scaling.
  *   config.json        the options
  *   log.csv            epoch, train_loss, val_loss, val_accuracy, val_mean_iou, seconds,
  *                      images_per_second, peak_device_bytes
  *   best.safetensors   the weights with the best validation mean IoU
- *   last.safetensors   the weights after the last step
- *   state.safetensors  the optimiser's moments and the place in the run, for `resume`
- * The same options and device give the same bits; a resumed run ends with the bits of an
- * uninterrupted one. Errors: ARGUMENT (what does not make sense; a folder that holds a run without
- * resume or force; a teacher of other classes), IO, FORMAT, DEVICE (also: the loss is no number, at
- * which step), MEMORY, INTERRUPTED (saved; resume goes on). result may be NULL. */
+ *   last.safetensors   the weights after the last epoch, or the step that was interrupted
+ *   state.safetensors  weights, moments and the place in the run, for `resume`
+ * The same options and device give the same bits; a resumed run, wherever it was interrupted or
+ * killed, ends with the bits of an uninterrupted one. It must be given the options it began with
+ * (with a constant learning rate, more epochs). force removes these five files of a run, no others.
+ * Errors: ARGUMENT (what does not make sense; a folder that holds a run without resume or force,
+ * or such files that are not retort's; a teacher of other classes, patch size or scaling), IO,
+ * FORMAT, DEVICE, MEMORY, DIVERGED (the loss is no number, at which step; what was saved before
+ * stands), INTERRUPTED (saved; resume goes on). result may be NULL; it is set on success. */
 rt_status rt_train(struct rt_device *device, const struct rt_train_options *options,
                    struct rt_train_result *result);
 

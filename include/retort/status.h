@@ -19,6 +19,7 @@ typedef enum rt_status {
     RT_ERROR_BUILD = -6,       /* an OpenCL kernel does not build */
     RT_ERROR_UNSUPPORTED = -7, /* well-formed, but not something retort does */
     RT_ERROR_INTERRUPTED = -8, /* the caller's stop function asked for it; progress is saved */
+    RT_ERROR_DIVERGED = -9,    /* training arrived at a loss that is no number */
 } rt_status;
 
 /* The code's name, such as "io"; a static string, "unknown" for a value that is no code. */

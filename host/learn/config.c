@@ -1,0 +1,155 @@
+#include "learn/config.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "learn/names.h"
+
+#define FORMAT "retort run 1"
+#define FLOATS JSON_REAL_PRECISION(7) /* enough for what people write: 0.001, not 0.00100000005 */
+#define CONFIG_BYTES_MAX (1 << 20)
+
+static json_t *teaching_json(const struct rt_train_options *options)
+{
+    json_t *paths = json_array();
+    for (int i = 0; i < options->teacher_count; i++)
+        json_array_append_new(paths, json_string(options->teachers[i]));
+    return json_pack("{s:o, s:s, s:f, s:f, s:s?}", "teachers", paths, "soft",
+                     rt_soft_loss_names[options->soft], "alpha", (double)options->alpha,
+                     "temperature", (double)options->temperature, "transfer", options->transfer);
+}
+
+static json_t *optimizer_json(const struct rt_optimizer *optimizer)
+{
+    return json_pack("{s:s, s:f, s:f, s:f, s:f, s:f}", "optimizer",
+                     rt_optimizer_names[optimizer->kind], "momentum", (double)optimizer->momentum,
+                     "beta1", (double)optimizer->beta1, "beta2", (double)optimizer->beta2,
+                     "epsilon", (double)optimizer->epsilon, "decay", (double)optimizer->decay);
+}
+
+static json_t *data_json(const struct rt_data_recipe *data)
+{
+    return json_pack("{s:s, s:s?, s:i, s:s, s:f, s:I, s:s}", "data", data->source, "palette",
+                     data->palette, "patch", data->patch, "split", rt_split_names[data->split],
+                     "validation", data->validation, "split_seed", (json_int_t)data->seed,
+                     "scaling", rt_scaling_names[data->scaling]);
+}
+
+/* One flat object, so that a difference has one name. */
+static rt_status make_config(json_t **config, const struct rt_train_options *options,
+                             const char *device)
+{
+    *config = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:s, s:i, s:b, s:s, s:I}", "format", FORMAT,
+                        "device", device, "network", options->network, "epochs", options->epochs,
+                        "batch", options->batch, "rate", (double)options->rate, "schedule",
+                        rt_schedule_names[options->schedule], "patience", options->patience,
+                        "augment", options->augment, "loss", rt_hard_loss_names[options->loss],
+                        "seed", (json_int_t)options->seed);
+    json_t *parts[] = {data_json(&options->data), optimizer_json(&options->optimizer),
+                       options->teacher_count ? teaching_json(options) : json_object()};
+    bool whole = *config != NULL;
+    for (size_t i = 0; i < RT_COUNT(parts); i++) {
+        whole = whole && json_object_update(*config, parts[i]) == 0;
+        json_decref(parts[i]);
+    }
+    if (whole)
+        return RT_OK;
+    json_decref(*config);
+    *config = NULL;
+    return rt_fail(RT_ERROR_ARGUMENT, "cannot write the options as JSON: a path or name in them is "
+                                      "not UTF-8, or memory is short");
+}
+
+static rt_status read_config(json_t **config, const char *path)
+{
+    char *text;
+    size_t size;
+    *config = NULL;
+    rt_status status = rt_file_read(path, CONFIG_BYTES_MAX, &text, &size);
+    if (status < 0)
+        return status;
+    *config = json_loadb(text, size, 0, NULL);
+    free(text);
+    const char *format = json_string_value(json_object_get(*config, "format"));
+    if (format && strcmp(format, FORMAT) == 0)
+        return RT_OK;
+    json_decref(*config);
+    *config = NULL;
+    return rt_fail(RT_ERROR_FORMAT, "%s is not the config.json of a retort run", path);
+}
+
+bool rt_config_is_ours(const char *path)
+{
+    json_t *config;
+    bool ours = read_config(&config, path) == RT_OK;
+    json_decref(config);
+    return ours;
+}
+
+rt_status rt_config_write(const char *path, const struct rt_train_options *options,
+                          const char *device)
+{
+    json_t *config;
+    rt_status status = make_config(&config, options, device);
+    if (status < 0)
+        return status;
+    char *text = json_dumps(config, JSON_INDENT(2) | FLOATS);
+    status = text ? rt_file_write(path, text, strlen(text))
+                  : rt_fail(RT_ERROR_MEMORY, "cannot write %s: out of memory", path);
+    free(text);
+    json_decref(config);
+    return status;
+}
+
+static bool may_differ(const char *name, const struct rt_train_options *options, json_t *before)
+{
+    if (strcmp(name, "epochs") == 0)
+        return options->schedule == RT_SCHEDULE_CONSTANT &&
+               options->epochs >= json_integer_value(before);
+    return strcmp(name, "device") == 0;
+}
+
+/* Values are compared as they are written. */
+static rt_status expect_value(const char *name, json_t *before, json_t *now,
+                              const struct rt_train_options *options)
+{
+    char *was = json_dumps(before, JSON_ENCODE_ANY | FLOATS);
+    char *is = json_dumps(now, JSON_ENCODE_ANY | FLOATS);
+    rt_status status = RT_OK;
+    bool same = was && is && strcmp(was, is) == 0;
+    if (!same && !may_differ(name, options, before))
+        status = rt_fail(RT_ERROR_ARGUMENT,
+                         "cannot resume: \"%s\" was %s when the run began, now it is %s%s", name,
+                         was ? was : "not given", is ? is : "not given",
+                         strcmp(name, "epochs") == 0
+                             ? "; only a constant learning rate can go on for more epochs"
+                             : "");
+    else if (!same && strcmp(name, "device") == 0)
+        rt_warn("the run began on %s and goes on on %s: the last bits of its results may differ",
+                was, is);
+    free(was);
+    free(is);
+    return status;
+}
+
+rt_status rt_config_expect(const char *path, const struct rt_train_options *options,
+                           const char *device)
+{
+    json_t *before, *now = NULL, *value;
+    const char *name;
+    rt_status status = RT_OK;
+    RT_TRY(read_config(&before, path));
+    RT_TRY(make_config(&now, options, device));
+    json_object_foreach(now, name, value)
+        RT_TRY(expect_value(name, json_object_get(before, name), value, options));
+    json_object_foreach(before, name, value)
+        RT_TRY(expect_value(name, value, json_object_get(now, name), options));
+end:
+    json_decref(before);
+    json_decref(now);
+    return status;
+}

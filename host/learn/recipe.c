@@ -1,0 +1,97 @@
+#include "learn/recipe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+
+static rt_status open_dataset(struct rt_dataset **dataset, const char *source, const char *palette,
+                              bool images_only)
+{
+    const struct rt_dataset_options options = {source, palette, images_only};
+    rt_status status = rt_dataset_open(dataset, &options);
+    for (size_t i = 0; status == RT_OK && i < rt_dataset_problems(*dataset); i++)
+        rt_warn("%s", rt_dataset_problem(*dataset, i));
+    return status;
+}
+
+/* Adds the patches to a list, their images counted from first_image. */
+static rt_status append(struct rt_patch_list *list, const struct rt_patch_list *more,
+                        size_t first_image)
+{
+    size_t capacity = list->count;
+    rt_status status =
+        rt_grow(&list->patches, &capacity, list->count + more->count, sizeof *list->patches);
+    for (size_t i = 0; status == RT_OK && i < more->count; i++) {
+        struct rt_patch patch = more->patches[i];
+        patch.image += (uint32_t)first_image;
+        list->patches[list->count++] = patch;
+    }
+    return status;
+}
+
+static rt_status add_transfer(struct rt_material *material, const char *source, int patch)
+{
+    rt_status status = RT_OK;
+    struct rt_dataset *unlabelled = NULL;
+    struct rt_patch_list patches = {0}, none = {0};
+    size_t labelled = rt_dataset_count(material->dataset);
+    RT_TRY(open_dataset(&unlabelled, source, NULL, true));
+    RT_TRY(rt_dataset_patches(unlabelled, patch, RT_SPLIT_PATCH, 0, 0, &patches, &none));
+    RT_TRY(append(&material->train, &patches, labelled));
+    RT_TRY(rt_dataset_append(material->dataset, unlabelled));
+    unlabelled = NULL; /* it is the data set's now */
+end:
+    rt_dataset_close(unlabelled);
+    free(patches.patches);
+    free(none.patches);
+    return status;
+}
+
+rt_status rt_material_open(struct rt_material *material, const struct rt_data_recipe *recipe,
+                           int patch, const char *transfer)
+{
+    rt_status status = RT_OK;
+    *material = (struct rt_material){0};
+    RT_TRY(open_dataset(&material->dataset, recipe->source, recipe->palette, false));
+    RT_TRY(rt_dataset_patches(material->dataset, patch, recipe->split, recipe->validation,
+                              recipe->seed, &material->train, &material->judged));
+    if (material->judged.count == 0)
+        RT_TRY(append(&material->judged, &material->train, 0));
+    if (transfer)
+        RT_TRY(add_transfer(material, transfer, patch));
+end:
+    if (status < 0)
+        rt_material_close(material);
+    return status;
+}
+
+void rt_material_close(struct rt_material *material)
+{
+    free(material->train.patches);
+    free(material->judged.patches);
+    rt_dataset_close(material->dataset);
+    *material = (struct rt_material){0};
+}
+
+rt_status rt_material_expect_classes(const struct rt_material *material,
+                                     const struct rt_palette *palette, const char *who)
+{
+    const struct rt_palette *data = rt_dataset_palette(material->dataset);
+    if (palette->count != data->count)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "%s tells %d classes apart (palette %s), the data has %d (palette %s): give "
+                       "the palette it was trained with",
+                       who, palette->count, palette->name, data->count, data->name);
+    for (int c = 0; c < data->count; c++) {
+        const struct rt_class *its = &palette->classes[c], *ours = &data->classes[c];
+        if (memcmp(its->rgb, ours->rgb, sizeof its->rgb) != 0)
+            return rt_fail(RT_ERROR_ARGUMENT,
+                           "class %d of %s is %s #%02X%02X%02X, of the data %s #%02X%02X%02X: give "
+                           "the palette it was trained with",
+                           c, who, its->name, its->rgb[0], its->rgb[1], its->rgb[2], ours->name,
+                           ours->rgb[0], ours->rgb[1], ours->rgb[2]);
+    }
+    return RT_OK;
+}

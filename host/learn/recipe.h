@@ -1,0 +1,25 @@
+/* The data of a run: opened, cut and dealt as its recipe says. */
+#ifndef RT_LEARN_RECIPE_H
+#define RT_LEARN_RECIPE_H
+
+#include "base/error.h"
+#include "retort/learn.h"
+
+struct rt_material {
+    struct rt_dataset *dataset;
+    struct rt_patch_list train;
+    struct rt_patch_list judged; /* held out; all labelled ones where the recipe holds none out */
+};
+
+/* Problems of the data set go to the log. transfer is a source of images without masks, which are
+ * added to those to train on, or NULL. Errors: those of rt_dataset_open and rt_dataset_patches. */
+rt_status rt_material_open(struct rt_material *material, const struct rt_data_recipe *recipe,
+                           int patch, const char *transfer);
+void rt_material_close(struct rt_material *material);
+
+/* The data's classes must be those that the model was trained on, by number and colour; `who` names
+ * the model in the message. Errors: ARGUMENT. */
+rt_status rt_material_expect_classes(const struct rt_material *material,
+                                     const struct rt_palette *palette, const char *who);
+
+#endif

@@ -1,0 +1,199 @@
+#include "learn/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+
+void rt_train_defaults(struct rt_train_options *options)
+{
+    *options = (struct rt_train_options){
+        .data = {.source = "synth",
+                 .patch = 256,
+                 .split = RT_SPLIT_IMAGE,
+                 .validation = 0.2,
+                 .seed = 1,
+                 .scaling = RT_SCALING_DATA},
+        .network = "unet:16",
+        .epochs = 100,
+        .batch = 16,
+        .rate = 1e-3f,
+        .schedule = RT_SCHEDULE_COSINE,
+        .optimizer =
+            {.kind = RT_ADAM, .momentum = 0.9f, .beta1 = 0.9f, .beta2 = 0.999f, .epsilon = 1e-8f},
+        .loss = RT_HARD_CE,
+        .seed = 1,
+        .soft = RT_SOFT_KL,
+        .alpha = 0.1f,
+        .temperature = 4,
+    };
+}
+
+static rt_status check_options(const struct rt_train_options *options)
+{
+    if (!options->out)
+        return rt_fail(RT_ERROR_ARGUMENT, "a run needs a folder to write to");
+    if (options->epochs < 1 || options->batch < 1 || options->patience < 0)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "cannot train %d epochs in batches of %d with a patience of %d: expected at "
+                       "least 1, 1 and 0",
+                       options->epochs, options->batch, options->patience);
+    if (!(options->rate > 0) || !isfinite(options->rate))
+        return rt_fail(RT_ERROR_ARGUMENT, "the learning rate is %g: expected a number above 0",
+                       (double)options->rate);
+    if (options->teacher_count == 0 && options->transfer)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "cannot learn from the unlabelled images in %s without a teacher",
+                       options->transfer);
+    if (options->teacher_count > 0 && options->soft == RT_SOFT_NONE)
+        return rt_fail(RT_ERROR_ARGUMENT, "distillation needs a soft loss");
+    return RT_OK;
+}
+
+/* A student looks at the images as its teachers do. */
+static rt_status choose_scaling(const struct rt_run *run, struct rt_scaling *scaling)
+{
+    const struct rt_data_recipe *data = &run->options->data;
+    if (run->teachers.count > 0) {
+        *scaling = rt_model_describe(run->teachers.models[0])->scaling;
+        return RT_OK;
+    }
+    *scaling = (struct rt_scaling){.mode = data->scaling};
+    if (data->scaling != RT_SCALING_DATA)
+        return RT_OK;
+    return rt_scaling_measure(run->material.dataset, &run->material.train, data->patch, scaling);
+}
+
+static rt_status create_student(struct rt_run *run)
+{
+    const struct rt_train_options *options = run->options;
+    struct rt_model_info info = {.channels = 3, .patch = options->data.patch};
+    info.palette = *rt_dataset_palette(run->material.dataset);
+    if (strlen(options->network) >= sizeof info.network)
+        return rt_fail(RT_ERROR_ARGUMENT, "the network's specification is too long: %s",
+                       options->network);
+    strcpy(info.network, options->network);
+    rt_status status = choose_scaling(run, &info.scaling);
+    if (status == RT_OK)
+        status = rt_model_create(&run->student, run->device, &info, options->seed);
+    if (status == RT_OK)
+        status = rt_model_plan(run->student, run->batch, info.patch, info.patch, true);
+    return status;
+}
+
+static rt_status create_loader(struct rt_run *run)
+{
+    const struct rt_train_options *options = run->options;
+    const struct rt_loader_options loader = {
+        .dataset = run->material.dataset,
+        .patches = &run->material.train,
+        .size = options->data.patch,
+        .batch = run->batch,
+        .scaling = rt_model_describe(run->student)->scaling,
+        .seed = options->seed,
+        .shuffle = true,
+        .augment = options->augment,
+    };
+    return rt_loader_create(&run->loader, &loader);
+}
+
+/* The moments start at zero. */
+static rt_status create_moments(struct rt_run *run)
+{
+    size_t bytes = rt_model_slabs(run->student).trained * sizeof(float);
+    rt_status status = RT_OK;
+    for (int i = 0; i < rt_optimizer_moments(&run->options->optimizer); i++) {
+        RT_TRY(rt_buffer_create(&run->moments[i], run->device, bytes));
+        RT_TRY(rt_buffer_fill(run->moments[i], 0, bytes, 0));
+    }
+end:
+    return status;
+}
+
+/* The losses: what is minimised, and its hard part alone, which is judged by. */
+static rt_status create_losses(struct rt_run *run)
+{
+    const struct rt_train_options *options = run->options;
+    int classes = rt_dataset_palette(run->material.dataset)->count;
+    struct rt_loss loss = {.hard = options->loss,
+                           .soft = run->teachers.count > 0 ? options->soft : RT_SOFT_NONE,
+                           .alpha = options->alpha,
+                           .temperature = options->temperature};
+    for (int c = 0; c < classes; c++)
+        loss.weights[c] = 1;
+    rt_status status = rt_loss_create(&run->loss, run->device, &loss, classes);
+    if (status < 0)
+        return status;
+    loss.soft = RT_SOFT_NONE;
+    return rt_judge_create(&run->judge, &(struct rt_judge_options){.device = run->device,
+                                                                   .model = run->student,
+                                                                   .material = &run->material,
+                                                                   .batch = run->batch,
+                                                                   .loss = &loss});
+}
+
+/* Takes the run up where its state stands. */
+static rt_status go_on(struct rt_run *run)
+{
+    int moments = rt_optimizer_moments(&run->options->optimizer);
+    rt_status status =
+        rt_state_read(run->folder.state, &run->place, run->student, run->moments, moments);
+    if (status < 0)
+        return status;
+    if (run->place.train_patches != run->material.train.count)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "cannot resume: the data has changed, it gave %zu training patches when the "
+                       "run began and now %zu",
+                       run->place.train_patches, run->material.train.count);
+    return RT_OK;
+}
+
+void rt_run_finish(struct rt_run *run)
+{
+    rt_judge_destroy(run->judge);
+    rt_loader_destroy(run->loader);
+    rt_loss_destroy(run->loss);
+    rt_buffer_destroy(run->moments[0]);
+    rt_buffer_destroy(run->moments[1]);
+    rt_buffer_destroy(run->labels);
+    rt_model_destroy(run->student);
+    rt_teachers_finish(&run->teachers);
+    rt_material_close(&run->material);
+    rt_run_folder_finish(&run->folder);
+    free(run->verdict);
+    free(run->metrics);
+}
+
+rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
+                      const struct rt_train_options *options)
+{
+    rt_status status = RT_OK;
+    int patch = options->data.patch;
+    *run = (struct rt_run){.device = device, .options = options};
+    rt_device_reset_peak(device);
+    RT_TRY(check_options(options));
+    RT_TRY(rt_run_folder_init(&run->folder, options->out));
+    RT_TRY(rt_run_folder_check(&run->folder, options, rt_device_describe(device)->name));
+    RT_TRY(rt_alloc(&run->verdict, 1, sizeof *run->verdict));
+    RT_TRY(rt_alloc(&run->metrics, 1, sizeof *run->metrics));
+    RT_TRY(rt_material_open(&run->material, &options->data, patch, options->transfer));
+    size_t patches = run->material.train.count;
+    run->place.train_patches = patches;
+    run->batch = (size_t)options->batch < patches ? options->batch : (int)patches;
+    run->steps = (int)((patches + (size_t)run->batch - 1) / (size_t)run->batch);
+    RT_TRY(rt_teachers_init(&run->teachers, device, options, &run->material, run->batch));
+    RT_TRY(create_student(run));
+    RT_TRY(create_moments(run));
+    RT_TRY(create_losses(run));
+    RT_TRY(create_loader(run));
+    RT_TRY(
+        rt_buffer_create(&run->labels, device, (size_t)run->batch * (size_t)patch * (size_t)patch));
+    if (options->resume && rt_path_exists(run->folder.state))
+        RT_TRY(go_on(run));
+end:
+    if (status < 0)
+        rt_run_finish(run);
+    return status;
+}

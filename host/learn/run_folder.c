@@ -1,0 +1,132 @@
+#include "learn/run_folder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "learn/config.h"
+
+#define LOG_HEADER                                                                                 \
+    "epoch,train_loss,val_loss,val_accuracy,val_mean_iou,seconds,images_per_second,"               \
+    "peak_device_bytes\n"
+#define LOG_BYTES_MAX ((size_t)1 << 28)
+
+rt_status rt_run_folder_init(struct rt_run_folder *folder, const char *path)
+{
+    rt_status status = RT_OK;
+    *folder = (struct rt_run_folder){0};
+    RT_TRY(rt_path_join(&folder->config, path, "config.json"));
+    RT_TRY(rt_path_join(&folder->log, path, "log.csv"));
+    RT_TRY(rt_path_join(&folder->best, path, "best.safetensors"));
+    RT_TRY(rt_path_join(&folder->last, path, "last.safetensors"));
+    RT_TRY(rt_path_join(&folder->state, path, "state.safetensors"));
+end:
+    if (status < 0)
+        rt_run_folder_finish(folder);
+    return status;
+}
+
+void rt_run_folder_finish(struct rt_run_folder *folder)
+{
+    free(folder->config);
+    free(folder->log);
+    free(folder->best);
+    free(folder->last);
+    free(folder->state);
+    *folder = (struct rt_run_folder){0};
+}
+
+/* config.json comes last: as long as it is there, the others are known to be a run's. */
+#define FILES(folder)                                                                              \
+    {                                                                                              \
+        (folder)->state, (folder)->last, (folder)->best, (folder)->log, (folder)->config           \
+    }
+
+static rt_status check_foreign(const struct rt_run_folder *folder)
+{
+    const char *files[] = FILES(folder);
+    for (size_t i = 0; i < RT_COUNT(files); i++)
+        if (rt_path_exists(files[i]))
+            return rt_fail(RT_ERROR_ARGUMENT,
+                           "cannot write a run here: %s exists and is not of a retort run; choose "
+                           "another folder",
+                           files[i]);
+    return RT_OK;
+}
+
+rt_status rt_run_folder_check(const struct rt_run_folder *folder,
+                              const struct rt_train_options *options, const char *device)
+{
+    if (options->resume && options->force)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "cannot both resume the run in %s and replace it by force", options->out);
+    bool holds_run = rt_config_is_ours(folder->config);
+    if (options->resume && holds_run)
+        return rt_config_expect(folder->config, options, device);
+    if (options->resume)
+        return rt_fail(RT_ERROR_ARGUMENT, "cannot resume: there is no run in %s", options->out);
+    if (!holds_run)
+        return check_foreign(folder);
+    if (!options->force)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "%s already holds a run: resume it, replace it by force, or choose another "
+                       "folder",
+                       options->out);
+    return RT_OK;
+}
+
+static rt_status remove_files(const struct rt_run_folder *folder)
+{
+    const char *files[] = FILES(folder);
+    for (size_t i = 0; i < RT_COUNT(files); i++)
+        if (unlink(files[i]) != 0 && errno != ENOENT)
+            return rt_fail(RT_ERROR_IO, "cannot remove %s: %s", files[i], strerror(errno));
+    return RT_OK;
+}
+
+rt_status rt_run_folder_begin(const struct rt_run_folder *folder,
+                              const struct rt_train_options *options, const char *device)
+{
+    rt_status status = RT_OK;
+    RT_TRY(rt_folder_create(options->out));
+    if (!options->resume)
+        RT_TRY(remove_files(folder));
+    RT_TRY(rt_config_write(folder->config, options, device));
+end:
+    return status;
+}
+
+/* The length of the header and the first `rows` lines of a log, or of what is there of them. */
+static size_t kept_length(const char *text, int rows)
+{
+    const char *end = text;
+    for (int i = 0; i <= rows && *end; i++) {
+        const char *line_end = strchr(end, '\n');
+        if (!line_end)
+            break;
+        end = line_end + 1;
+    }
+    return (size_t)(end - text);
+}
+
+rt_status rt_run_folder_log(const struct rt_run_folder *folder, const struct rt_epoch_row *row)
+{
+    rt_status status = RT_OK;
+    char *before = NULL, *text = NULL;
+    size_t size = 0;
+    if (row->epoch > 1 && rt_path_exists(folder->log))
+        RT_TRY(rt_file_read(folder->log, LOG_BYTES_MAX, &before, &size));
+    size_t kept = before ? kept_length(before, row->epoch - 1) : 0;
+    RT_TRY(rt_format(&text, "%.*s%s%d,%.9g,%.9g,%.9g,%.9g,%.3f,%.3f,%zu\n", (int)kept,
+                     before ? before : "", kept ? "" : LOG_HEADER, row->epoch, row->train_loss,
+                     row->val_loss, row->val_accuracy, row->val_mean_iou, row->seconds,
+                     row->images_per_second, row->peak_device_bytes));
+    RT_TRY(rt_file_write(folder->log, text, strlen(text)));
+end:
+    free(before);
+    free(text);
+    return status;
+}

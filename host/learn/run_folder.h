@@ -1,0 +1,40 @@
+/* The folder that a run writes: which files, and whether it may. */
+#ifndef RT_LEARN_RUN_FOLDER_H
+#define RT_LEARN_RUN_FOLDER_H
+
+#include "base/error.h"
+#include "retort/learn.h"
+
+/* The paths of a run's files. */
+struct rt_run_folder {
+    char *config, *log, *best, *last, *state;
+};
+
+rt_status rt_run_folder_init(struct rt_run_folder *folder, const char *path);
+void rt_run_folder_finish(struct rt_run_folder *folder);
+
+/* Whether a run with these options may write to the folder; changes nothing in it. A run that is
+ * there may be resumed, with the options it began with, or replaced by force; files under our names
+ * that are not of a run are left alone in any case.
+ * Errors: ARGUMENT (what is there, or not there, and what to do), IO, FORMAT, MEMORY. */
+rt_status rt_run_folder_check(const struct rt_run_folder *folder,
+                              const struct rt_train_options *options, const char *device);
+
+/* Makes the folder, removes the run that is to be replaced (its five files, nothing else) and
+ * writes config.json. Errors: IO, MEMORY. */
+rt_status rt_run_folder_begin(const struct rt_run_folder *folder,
+                              const struct rt_train_options *options, const char *device);
+
+/* A line of log.csv. */
+struct rt_epoch_row {
+    int epoch; /* from 1 */
+    double train_loss, val_loss, val_accuracy, val_mean_iou;
+    double seconds, images_per_second;
+    size_t peak_device_bytes;
+};
+
+/* Writes log.csv anew, its earlier epochs followed by this row: an epoch that is trained again
+ * after a resume replaces its row. Errors: IO, FORMAT (larger than a log can be), MEMORY. */
+rt_status rt_run_folder_log(const struct rt_run_folder *folder, const struct rt_epoch_row *row);
+
+#endif
