@@ -1,0 +1,131 @@
+#include "report/plot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+
+extern char **environ;
+
+static void release(struct rt_plot *plot)
+{
+    free(plot->folder);
+    free(plot->name);
+    memset(plot, 0, sizeof *plot);
+}
+
+rt_status rt_plot_begin(struct rt_plot *plot, const char *folder, const char *name)
+{
+    rt_status status = RT_OK;
+    char *file = NULL, *path = NULL;
+    memset(plot, 0, sizeof *plot);
+    RT_TRY(rt_copy_text(&plot->folder, folder));
+    RT_TRY(rt_copy_text(&plot->name, name));
+    RT_TRY(rt_format(&file, "%s.gp", name));
+    RT_TRY(rt_path_join(&path, folder, file));
+    RT_TRY(rt_file_begin(&plot->writer, path));
+    plot->script = plot->writer.stream;
+    fprintf(plot->script, "set output '%s.png'\n", name);
+end:
+    free(file);
+    free(path);
+    if (status < 0)
+        release(plot);
+    return status;
+}
+
+void rt_plot_chart(struct rt_plot *plot, int width, int height)
+{
+    fprintf(plot->script,
+            "set terminal pngcairo noenhanced font 'DejaVu Sans,11' background '#ffffff' "
+            "size %d,%d fontscale 2 linewidth 2 pointscale 2\n"
+            "set datafile separator comma\n"
+            "set datafile missing 'nan'\n"
+            "set border 3 linecolor rgb '#9a9a9a'\n"
+            "set tics nomirror textcolor rgb '#404040'\n"
+            "set grid linecolor rgb '#e8e8e8' linewidth 1 linetype 1\n"
+            "set key outside right top Left reverse samplen 2 spacing 1.3\n",
+            2 * width, 2 * height);
+}
+
+void rt_plot_text(FILE *script, const char *text)
+{
+    fputc('\'', script);
+    for (; *text; text++) {
+        if (*text == '\'')
+            fputs("''", script);
+        else
+            fputc((unsigned char)*text < ' ' ? ' ' : *text, script);
+    }
+    fputc('\'', script);
+}
+
+void rt_csv_text(FILE *stream, const char *text)
+{
+    if (!strpbrk(text, ",\"\r\n")) {
+        fputs(text, stream);
+        return;
+    }
+    fputc('"', stream);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', stream);
+        fputc(*text, stream);
+    }
+    fputc('"', stream);
+}
+
+/* Runs `gnuplot FILE` in the folder with its output dropped; the error, or 0 with its exit status
+ * in *exit_status. */
+static int run_gnuplot(const char *folder, char *file, int *exit_status)
+{
+    posix_spawn_file_actions_t actions;
+    pid_t child;
+    int error = posix_spawn_file_actions_init(&actions);
+    if (error)
+        return error;
+    error = posix_spawn_file_actions_addchdir_np(&actions, folder);
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO && !error; stream++)
+        error = posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_RDWR, 0);
+    if (!error)
+        error = posix_spawnp(&child, "gnuplot", &actions, NULL, (char *[]){"gnuplot", file, NULL},
+                             environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error)
+        return error;
+    while (waitpid(child, exit_status, 0) < 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
+}
+
+rt_status rt_plot_finish(struct rt_plot *plot)
+{
+    char *file = NULL;
+    rt_status status = rt_file_commit(&plot->writer);
+    if (status < 0)
+        goto end;
+    RT_TRY(rt_format(&file, "%s.gp", plot->name));
+    int exit_status = 0, error = run_gnuplot(plot->folder, file, &exit_status);
+    if (error == ENOENT)
+        rt_warn("%s/%s.png is left out: gnuplot is not installed", plot->folder, plot->name);
+    else if (error || exit_status)
+        rt_warn("%s/%s.png is left out: gnuplot fails; `gnuplot %s` there tells why", plot->folder,
+                plot->name, file);
+end:
+    free(file);
+    release(plot);
+    return status;
+}
+
+void rt_plot_abandon(struct rt_plot *plot)
+{
+    rt_file_abandon(&plot->writer);
+    release(plot);
+}

@@ -1,0 +1,36 @@
+/* Pictures by gnuplot. A picture NAME.png has its script NAME.gp beside it, which reads data files
+ * in the same folder: `gnuplot NAME.gp` there draws it again. */
+#ifndef RT_REPORT_PLOT_H
+#define RT_REPORT_PLOT_H
+
+#include "base/file.h"
+#include "retort/data.h"
+
+struct rt_plot {
+    struct rt_file_writer writer;
+    FILE *script; /* of the writer: commands go here */
+    char *folder, *name;
+};
+
+/* Starts the script; the caller sets a pngcairo terminal, or has rt_plot_chart do so. Errors: IO,
+ * MEMORY. */
+rt_status rt_plot_begin(struct rt_plot *plot, const char *folder, const char *name);
+
+/* A canvas for lines and axes in retort's style, width x height on a page, and twice as many pixels
+ * for sharp screens. */
+void rt_plot_chart(struct rt_plot *plot, int width, int height);
+
+/* Writes text into a gnuplot command as a string. */
+void rt_plot_text(FILE *script, const char *text);
+
+/* Finishes the script and runs it. That gnuplot is missing or fails is a warning to the log: no
+ * picture is worth a lost result. Releases the plot whatever the result. Errors: IO, MEMORY. */
+rt_status rt_plot_finish(struct rt_plot *plot);
+
+/* Does nothing after rt_plot_finish. */
+void rt_plot_abandon(struct rt_plot *plot);
+
+/* A table of text with commas, quoted where a field needs it. */
+void rt_csv_text(FILE *stream, const char *text);
+
+#endif

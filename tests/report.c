@@ -1,0 +1,205 @@
+/* Files that the report module writes and reads. */
+#include "test.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "report/run_log.h"
+#include "retort/report.h"
+
+/* Every test has an empty folder. */
+static char folder[64];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/retort-report-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -r '%s'", folder);
+    return system(command);
+}
+
+static char *path_of(const char *name)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static char *text_of(const char *name)
+{
+    char *text;
+    size_t size;
+    assert_ok(rt_file_read(path_of(name), 1 << 20, &text, &size));
+    return text;
+}
+
+static void write_text(const char *name, const char *text)
+{
+    assert_ok(rt_file_write(path_of(name), text, strlen(text)));
+}
+
+static bool have_gnuplot(void)
+{
+    return system("gnuplot --version >/dev/null 2>&1") == 0;
+}
+
+#define HEADER                                                                                     \
+    "epoch,train_loss,val_loss,val_accuracy,val_mean_iou,seconds,images_per_second,"               \
+    "peak_device_bytes\n"
+
+static void logs_are_read_or_refused(void **state)
+{
+    (void)state;
+    struct rt_run_epoch *rows;
+    size_t count;
+    write_text("log.csv", HEADER "1,1.5,1.25,0.5,0.25,3,12,1000\r\n2,1,nan,0.6,0.5,3,12,1000");
+    assert_ok(rt_run_log_read(path_of("log.csv"), &rows, &count));
+    assert_int_equal(count, 2);
+    assert_true(rows[0].val_mean_iou == 0.25 && rows[1].epoch == 2 && isnan(rows[1].val_loss));
+    free(rows);
+
+    static const struct {
+        const char *text, *message;
+    } damaged[] = {
+        {"", "holds no epoch"},
+        {HEADER, "holds no epoch"},
+        {"epoch,loss\n1,2\n", "begins with 'epoch,loss'"},
+        {HEADER "1,1.5,1.25,0.5,0.25,3,12,1000\n2,1.4,1.\n", "line 3"},
+        {HEADER "1,1.5,1.25,0.5,0.25,3,12,1000,7\n", "line 2"},
+        {HEADER "1,1.5,x,0.5,0.25,3,12,1000\n", "not 8 numbers"},
+    };
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        write_text("log.csv", damaged[i].text);
+        assert_fails(rt_run_log_read(path_of("log.csv"), &rows, &count), RT_ERROR_FORMAT,
+                     damaged[i].message);
+        assert_null(rows);
+    }
+    assert_fails(rt_run_log_read("/nowhere/log.csv", &rows, &count), RT_ERROR_IO,
+                 "/nowhere/log.csv");
+}
+
+static void curves_are_drawn(void **state)
+{
+    (void)state;
+    FILE *stream = fopen(path_of("log.csv"), "w");
+    fputs(HEADER, stream);
+    for (int i = 1; i <= 40; i++)
+        fprintf(stream, "%d,%g,%g,%g,%g,3,12,1000\n", i, 2.0 / i, 2.2 / i + 0.002 * i,
+                0.85 - 0.5 / i, 0.7 - 0.6 / i);
+    fclose(stream);
+    assert_ok(rt_report_curves(folder));
+    assert_true(rt_path_exists(path_of("loss.gp")));
+    assert_int_equal(rt_path_exists(path_of("loss.png")), have_gnuplot());
+}
+
+/* Three classes, the last one absent, with names that break careless formats. */
+static void make_metrics(struct rt_model_info *model, struct rt_metrics *metrics)
+{
+    *model = (struct rt_model_info){
+        .network = "unet:4",
+        .channels = 3,
+        .palette = {.name = "a \"b\"",
+                    .count = 3,
+                    .unlabeled = -1,
+                    .classes = {{"Road, paved", {0x6e, 0xc1, 0xe4}},
+                                {"O'Hara's <field> & \"co\"", {0xfe, 0xdd, 0x3a}},
+                                {"Water", {0xe2, 0xa9, 0x29}}}},
+        .patch = 64,
+    };
+    memset(metrics, 0, sizeof *metrics);
+    metrics->classes = 3;
+    metrics->accuracy = 0.75;
+    metrics->mean_iou = metrics->mean_iou_labelled = 0.5;
+    metrics->confusion[0] = 60;
+    metrics->confusion[1] = 20;
+    metrics->confusion[4] = 20;
+    metrics->of[0].support = 80;
+    metrics->of[1].support = 20;
+    metrics->of[2] = (struct rt_class_metrics){NAN, NAN, NAN, NAN, .average_precision = NAN};
+    for (int c = 0; c < 2; c++)
+        for (int k = 0; k < RT_CURVE_POINTS; k++) {
+            metrics->of[c].curve_precision[k] = 0.4 + 0.6 * k / 256;
+            metrics->of[c].curve_recall[k] = sqrt(1 - k / 256.0) - 0.1 * c;
+        }
+    metrics->parameters = 121750;
+    metrics->milliseconds_per_image = NAN;
+}
+
+static void metrics_are_written(void **state)
+{
+    (void)state;
+    static struct rt_model_info model;
+    static struct rt_metrics metrics;
+    make_metrics(&model, &metrics);
+    assert_ok(rt_report_metrics(folder, &model, &metrics));
+
+    char *text = text_of("metrics.json");
+    json_t *root = json_loads(text, 0, NULL);
+    assert_non_null(root);
+    assert_true(json_number_value(json_object_get(root, "accuracy")) == 0.75);
+    assert_true(json_is_null(json_object_get(root, "milliseconds_per_image")));
+    const json_t *classes = json_object_get(root, "classes");
+    assert_int_equal(json_array_size(classes), 3);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(classes, 1), "name")),
+                        "O'Hara's <field> & \"co\"");
+    assert_true(json_is_null(json_object_get(json_array_get(classes, 2), "iou")));
+    const json_t *row = json_array_get(json_object_get(root, "confusion"), 0);
+    assert_int_equal(json_integer_value(json_array_get(row, 1)), 20);
+    json_decref(root);
+    free(text);
+
+    text = text_of("confusion.csv");
+    assert_string_equal(text, "truth,\"Road, paved\",\"O'Hara's <field> & \"\"co\"\"\",Water\n"
+                              "\"Road, paved\",75.00,25.00,0.00\n"
+                              "\"O'Hara's <field> & \"\"co\"\"\",0.00,100.00,0.00\n"
+                              "Water,nan,nan,nan\n");
+    free(text);
+    text = text_of("precision_recall.csv");
+    assert_non_null(strstr(text, "threshold,\"Road, paved recall\",\"Road, paved precision\","));
+    assert_non_null(strstr(text, "\n0.5,0.707107,0.7,"));
+    assert_null(strstr(text, "Water"));
+    free(text);
+    assert_int_equal(rt_path_exists(path_of("precision_recall.png")), have_gnuplot());
+    assert_int_equal(rt_path_exists(path_of("confusion.png")), have_gnuplot());
+}
+
+static void no_gnuplot_is_no_failure(void **state)
+{
+    (void)state;
+    static struct rt_model_info model;
+    static struct rt_metrics metrics;
+    char *path = strdup(getenv("PATH"));
+    make_metrics(&model, &metrics);
+    setenv("PATH", folder, 1);
+    assert_ok(rt_report_metrics(folder, &model, &metrics));
+    setenv("PATH", path, 1);
+    free(path);
+    assert_true(rt_path_exists(path_of("confusion.gp")));
+    assert_false(rt_path_exists(path_of("confusion.png")));
+    assert_fails(rt_report_metrics("/dev/null/x", &model, &metrics), RT_ERROR_IO, "/dev/null/x");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(logs_are_read_or_refused),
+        TEST(curves_are_drawn),
+        TEST(metrics_are_written),
+        TEST(no_gnuplot_is_no_failure),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
