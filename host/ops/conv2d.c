@@ -5,7 +5,7 @@
 static const struct rt_conv2d_variant *const choices[][3] = {
     [RT_CONV_AUTO] = {&rt_conv2d_direct, &rt_conv2d_plain},
     [RT_CONV_DIRECT] = {&rt_conv2d_direct, &rt_conv2d_plain},
-    [RT_CONV_GEMM] = {&rt_conv2d_direct, &rt_conv2d_plain},
+    [RT_CONV_GEMM] = {&rt_conv2d_gemm},
 };
 
 static const struct rt_conv2d_variant *variant_of(const struct rt_device *device,

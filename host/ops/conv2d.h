@@ -18,6 +18,7 @@ struct rt_conv2d_variant {
 };
 
 extern const struct rt_conv2d_variant rt_conv2d_direct, /* register tiles; stride 1 */
-    rt_conv2d_plain;                                    /* any stride */
+    rt_conv2d_plain,                                    /* any stride */
+    rt_conv2d_gemm;                                     /* products of matrices; any stride */
 
 #endif

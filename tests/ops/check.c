@@ -335,6 +335,7 @@ void check_op(const struct op_case *test)
     struct rt_device *device;
     for (size_t i = 0; (device = check_device(i)); i++) {
         struct run run = {.test = test, .device = device};
+        rt_device_set_conv(device, test->conv);
         prepare_reference(&run);
         prepare_device(&run);
         check_forward(&run);

@@ -28,6 +28,7 @@ struct op_case {
     void (*reference)(struct reference *reference);
     bool training;
     double tolerance; /* of the largest magnitude in a tensor (at least 1); 0 means 2e-5 */
+    enum rt_conv conv;
     void (*prepare)(struct reference *reference); /* changes the random inputs; may be NULL */
 };
 

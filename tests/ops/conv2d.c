@@ -26,21 +26,29 @@ static void reference(struct reference *r)
 
 static const struct rt_activation none, relu = {.relu = true}, full = {true, 0.2f};
 
-static void check(struct rt_shape x, int channels, int kernel, int stride, bool bias,
-                  struct rt_activation activation)
+static void check_as(enum rt_conv conv, struct rt_shape x, int channels, int kernel, int stride,
+                     bool bias, struct rt_activation activation)
 {
     struct rt_conv2d attributes = {channels, kernel, stride, bias, activation};
     char name[128];
-    snprintf(name, sizeof name, "%dx%dx%dx%d to %d, kernel %d, stride %d, bias %d, relu %d %g", x.n,
-             x.c, x.h, x.w, channels, kernel, stride, bias, activation.relu,
-             (double)activation.dropout);
+    snprintf(name, sizeof name,
+             "%dx%dx%dx%d to %d, kernel %d, stride %d, bias %d, relu %d %g, way %d", x.n, x.c, x.h,
+             x.w, channels, kernel, stride, bias, activation.relu, (double)activation.dropout,
+             (int)conv);
     for (int training = 0; training < 2; training++)
         check_op(&(struct op_case){.name = name,
                                    .op = &rt_op_conv2d,
                                    .attributes = &attributes,
                                    .x = {x},
                                    .reference = reference,
-                                   .training = training});
+                                   .training = training,
+                                   .conv = conv});
+}
+
+static void check(struct rt_shape x, int channels, int kernel, int stride, bool bias,
+                  struct rt_activation activation)
+{
+    check_as(RT_CONV_DIRECT, x, channels, kernel, stride, bias, activation);
 }
 
 static void odd_sizes(void **state)
@@ -84,6 +92,18 @@ static void deep(void **state)
     check((struct rt_shape){1, 96, 3, 5}, 6, 1, 1, true, none);
 }
 
+static void products_of_matrices(void **state)
+{
+    (void)state;
+    check_as(RT_CONV_GEMM, (struct rt_shape){1, 1, 1, 1}, 1, 3, 1, true, relu);
+    check_as(RT_CONV_GEMM, (struct rt_shape){2, 3, 9, 21}, 6, 1, 1, true, full);
+    check_as(RT_CONV_GEMM, (struct rt_shape){3, 5, 11, 19}, 9, 3, 1, true, full);
+    check_as(RT_CONV_GEMM, (struct rt_shape){2, 4, 12, 33}, 3, 5, 1, false, relu);
+    check_as(RT_CONV_GEMM, (struct rt_shape){2, 3, 12, 37}, 5, 3, 2, true, relu);
+    check_as(RT_CONV_GEMM, (struct rt_shape){2, 3, 11, 16}, 5, 1, 2, false, none);
+    check_as(RT_CONV_GEMM, (struct rt_shape){1, 2, 2, 2}, 3, 7, 2, true, none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -91,6 +111,7 @@ int main(void)
         cmocka_unit_test(filters),
         cmocka_unit_test(activations),
         cmocka_unit_test(deep),
+        cmocka_unit_test(products_of_matrices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
