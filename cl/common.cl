@@ -1,7 +1,9 @@
 /* What every kernel file may use; this text stands before each of them. OpenCL C 1.2.
  *
- * A tensor [n, c, h, w] arrives as `__global float *x, ulong x_offset, ulong x_stride, uint x_plane`:
- * element (n, c, i, j) is x[x_offset + n * x_stride + c * (size_t)x_plane + i * w + j]. */
+ * A tensor [n, c, h, w] arrives as TENSOR(x): its element (n, c, i, j) is
+ * x[x_offset + n * x_stride + c * (size_t)x_plane + i * w + j]. */
+
+#define TENSOR(x) __global float *x, ulong x##_offset, ulong x##_stride, uint x##_plane
 
 #ifndef VEC
 #define VEC 4 /* floats in `vec`: 1, 4, 8 or 16 */
@@ -59,6 +61,30 @@ static void store_row(__global float *to, vec value, int column, int width)
     STORE(value, lanes);
     for (int i = 0; column + i < width; i++)
         to[i] = lanes[i];
+}
+
+/* The even and the odd elements of two vectors that follow each other in memory; and back: even and
+ * odd elements in turns, stored as store_row does, added to what stands there if `add`. */
+#if VEC == 1
+#define EVENS(a, b) (a)
+#define ODDS(a, b) (b)
+#else
+#define EVENS(a, b) ((vec)((a).even, (b).even))
+#define ODDS(a, b) ((vec)((a).odd, (b).odd))
+#endif
+static void store_pairs(__global float *to, vec even, vec odd, int column, int width, int add)
+{
+#if VEC == 1
+    vec low = even, high = odd;
+#else
+    vec low, high;
+    low.even = even.lo;
+    low.odd = odd.lo;
+    high.even = even.hi;
+    high.odd = odd.hi;
+#endif
+    store_row(to, add ? low + LOAD(to) : low, column, width);
+    store_row(to + VEC, add ? high + LOAD(to + VEC) : high, column + VEC, width);
 }
 
 /* Dropout. Whether element (n, c, i, j) is kept depends on the key (of the run and the node), the

@@ -90,8 +90,24 @@ bool rt_device_is_cpu(const struct rt_device *device)
     return device->info.type == RT_DEVICE_CPU;
 }
 
+void rt_device_force(struct rt_device *device, int vector, int group)
+{
+    device->vector = vector;
+    device->group = group;
+}
+
+int rt_device_group(const struct rt_device *device)
+{
+    if (device->group)
+        return device->group;
+    /* On a CPU the kernel's own vectors are the lanes. */
+    return rt_device_is_cpu(device) || device->info.group_size < 64 ? 1 : 64;
+}
+
 int rt_device_vector(const struct rt_device *device)
 {
+    if (device->vector)
+        return device->vector;
     /* A GPU's lanes are its work-items; four floats make one wide load. */
     int width = rt_device_is_cpu(device) ? device->info.native_vector_width : 4;
     return width >= 16 ? 16 : width >= 8 ? 8 : 4;

@@ -80,7 +80,8 @@ static inline struct rt_argument rt_local(size_t bytes) /* __local pointer */
 }
 
 /* One launch of one kernel. The file is built, with the options, when it is first asked for, and
- * kept. The ranges are rounded up to whole work-groups, so every kernel guards by index. */
+ * kept. The first two ranges are rounded up to whole work-groups, so every kernel guards by index
+ * there; the third is not, so that it can count images. */
 struct rt_launch {
     const char *file;    /* "conv2d.cl" */
     const char *kernel;  /* "conv2d_forward" */
@@ -114,6 +115,12 @@ rt_status rt_device_finish(struct rt_device *device);
 
 /* The vector width, in floats, that kernels should use on this device: 16, 8, 4 or 1. */
 int rt_device_vector(const struct rt_device *device);
+
+/* The work-items that should share a work-group on this device, a power of two: 1 on a CPU. */
+int rt_device_group(const struct rt_device *device);
+
+/* For tests, before the first launch: another vector width (16, 8, 4, 1) and group size. */
+void rt_device_force(struct rt_device *device, int vector, int group);
 
 /* True for a device whose work-items are threads of a CPU: give one work-item much to do. */
 bool rt_device_is_cpu(const struct rt_device *device);

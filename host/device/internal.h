@@ -25,6 +25,7 @@ struct rt_device {
     enum rt_conv conv;
     bool gemm_checked;
     struct rt_buffer *gemm_memory; /* gemm.c: what CLBlast packs operands into; may be NULL */
+    int vector, group;             /* what rt_device_force asked for; 0: the device's own */
     size_t bytes, peak_bytes;      /* held by buffers now, and at most */
 };
 

@@ -26,16 +26,19 @@ static rt_status set_arguments(struct rt_device *device, const struct rt_launch 
     return RT_OK;
 }
 
-/* A work-group for a launch that leaves it open: a single item on a CPU, where the kernel's own
- * vectors are the lanes; else up to 64 items, the first dimension first. */
+/* A work-group for a launch that leaves it open: up to what the device likes, the first dimension
+ * first. The third range is never rounded up. */
 static void choose_group(const struct rt_device *device, const struct rt_kernel *kernel,
                          const size_t *global, size_t *local)
 {
-    size_t room = rt_device_is_cpu(device) ? 1 : kernel->group_size < 64 ? kernel->group_size : 64;
+    size_t room = (size_t)rt_device_group(device);
+    if (room > kernel->group_size)
+        room = kernel->group_size;
     for (int d = 0; d < 3; d++) {
         size_t most = device->info.group_sizes[d] < room ? device->info.group_sizes[d] : room;
         local[d] = 1;
-        while (local[d] * 2 <= most && local[d] < global[d])
+        while (local[d] * 2 <= most && local[d] < global[d] &&
+               (d < 2 || global[d] % (local[d] * 2) == 0))
             local[d] *= 2;
         room /= local[d];
     }

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-#define POISON 0x7fc0dead /* a NaN */
+#define POISON 0x7fc0dead /* a NaN; each buffer counts on from it */
 #define GAP 5             /* floats between planes and images, so that strides matter */
 #define DIFFERENCES 60    /* elements of a tensor that are checked by differences */
 
@@ -16,18 +16,20 @@
 struct guarded {
     struct rt_tensor tensor;
     size_t floats; /* in the buffer */
+    uint32_t poison;
 };
 
 static struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap)
 {
-    struct guarded g = {0};
+    static uint32_t poison = POISON;
+    struct guarded g = {.poison = poison++};
     g.tensor.shape = shape;
     g.tensor.offset = RT_TENSOR_GUARD;
     g.tensor.plane = (size_t)shape.h * (size_t)shape.w + gap;
     g.tensor.stride = (size_t)shape.c * g.tensor.plane + gap;
     g.floats = (size_t)shape.n * g.tensor.stride + 2 * RT_TENSOR_GUARD;
     assert_ok(rt_buffer_create(&g.tensor.buffer, device, g.floats * sizeof(float)));
-    assert_ok(rt_buffer_fill(g.tensor.buffer, 0, g.floats * sizeof(float), POISON));
+    assert_ok(rt_buffer_fill(g.tensor.buffer, 0, g.floats * sizeof(float), g.poison));
     return g;
 }
 
@@ -52,7 +54,7 @@ static float *guarded_read(const struct guarded *g, const char *name)
         bool inside = i >= t->offset && place < (size_t)t->shape.n * t->stride &&
                       place % t->stride < (size_t)t->shape.c * t->plane &&
                       place % t->stride % t->plane < (size_t)t->shape.h * (size_t)t->shape.w;
-        if (!inside && words[i] != POISON)
+        if (!inside && words[i] != g->poison)
             fail_msg("%s: word %zu outside the tensor was overwritten", name, i);
     }
     free(words);
@@ -61,15 +63,23 @@ static float *guarded_read(const struct guarded *g, const char *name)
     return values;
 }
 
+/* What the reference says, computed once a case. */
+struct expected {
+    struct reference reference; /* its inputs, and y */
+    int parameters;
+    double *weights; /* the loss is the sum of weights * y */
+    double *p[RT_OP_PARAMETERS];
+    double *dx[RT_OP_INPUTS], *dp[RT_OP_PARAMETERS]; /* NAN where it was not computed */
+};
+
+/* One device's turn. */
 struct run {
     const struct op_case *test;
+    const struct expected *expected;
     struct rt_device *device;
-    struct reference reference;
     struct rt_op_call call;
-    int parameters;
     struct guarded x[RT_OP_INPUTS], y, p[RT_OP_PARAMETERS];
     struct guarded dy, dx[RT_OP_INPUTS], dp[RT_OP_PARAMETERS], scratch;
-    double *weights; /* the loss is the sum of weights * y */
 };
 
 static double *random_array(struct rt_shape shape, uint64_t stream, double scale)
@@ -82,10 +92,16 @@ static double *random_array(struct rt_shape shape, uint64_t stream, double scale
     return values;
 }
 
-static void prepare_reference(struct run *run)
+static double *copy_array(const double *values, struct rt_shape shape)
 {
-    const struct op_case *test = run->test;
-    struct reference *r = &run->reference;
+    double *copy = calloc(rt_shape_size(shape) + 1, sizeof *copy);
+    memcpy(copy, values, rt_shape_size(shape) * sizeof *copy);
+    return copy;
+}
+
+static void prepare_reference(const struct op_case *test, struct expected *expected)
+{
+    struct reference *r = &expected->reference;
     *r = (struct reference){.attributes = test->attributes,
                             .training = test->training,
                             .seed = 0x123456789abcdef,
@@ -94,25 +110,100 @@ static void prepare_reference(struct run *run)
     memcpy(r->x_shape, test->x, sizeof r->x_shape);
     assert_ok(test->op->infer(test->attributes, test->x, &r->y_shape));
     if (test->op->parameters)
-        run->parameters = test->op->parameters(test->attributes, test->x, r->parameters);
+        expected->parameters = test->op->parameters(test->attributes, test->x, r->parameters);
     for (int i = 0; i < test->op->inputs; i++)
         r->x[i] = random_array(test->x[i], 10 + (uint64_t)i, 1);
-    for (int i = 0; i < run->parameters; i++) {
+    for (int i = 0; i < expected->parameters; i++) {
         struct rt_parameter *p = &r->parameters[i];
         r->p[i] = random_array(p->shape, 20 + (uint64_t)i, p->fan_in ? 1 / sqrt(p->fan_in) : 0.5);
         for (size_t j = 0; j < rt_shape_size(p->shape); j++)
             r->p[i][j] = p->trained ? r->p[i][j] : fabs(r->p[i][j]) + 0.5;
     }
     r->y = random_array(r->y_shape, 30, 0);
-    run->weights = random_array(r->y_shape, 31, 1);
+    expected->weights = random_array(r->y_shape, 31, 1);
     if (test->prepare)
         test->prepare(r);
+}
+
+static double loss(const struct op_case *test, struct expected *expected)
+{
+    struct reference *r = &expected->reference;
+    test->reference(r);
+    double sum = 0;
+    for (size_t i = 0; i < rt_shape_size(r->y_shape); i++)
+        sum += expected->weights[i] * r->y[i];
+    return sum;
+}
+
+/* The gradient of the loss by `values`, by central differences; NAN where it was not computed. */
+static double *differences(const struct op_case *test, struct expected *expected, double *values,
+                           struct rt_shape shape)
+{
+    size_t size = rt_shape_size(shape);
+    size_t step = size / DIFFERENCES + 1;
+    double *gradient = calloc(size + 1, sizeof *gradient);
+    for (size_t i = 0; i < size; i++) {
+        gradient[i] = NAN;
+        if (i % step != 0 && i != size - 1)
+            continue;
+        double value = values[i], h = 1e-6;
+        values[i] = value + h;
+        double above = loss(test, expected);
+        values[i] = value - h;
+        double below = loss(test, expected);
+        values[i] = value;
+        gradient[i] = (above - below) / (2 * h);
+    }
+    return gradient;
+}
+
+static bool has_backward(const struct op_case *test)
+{
+    return test->op->backward && test->training;
+}
+
+static void expect(const struct op_case *test, struct expected *expected)
+{
+    struct reference *r = &expected->reference;
+    double *before[RT_OP_PARAMETERS] = {0};
+    prepare_reference(test, expected);
+    for (int i = 0; i < expected->parameters; i++)
+        before[i] = copy_array(r->p[i], r->parameters[i].shape);
+    for (int i = 0; has_backward(test) && i < test->op->inputs; i++)
+        expected->dx[i] = differences(test, expected, r->x[i], r->x_shape[i]);
+    for (int i = 0; has_backward(test) && i < expected->parameters; i++)
+        if (r->parameters[i].trained)
+            expected->dp[i] = differences(test, expected, r->p[i], r->parameters[i].shape);
+    /* The parameters as they were: the reference updates the running statistics. */
+    for (int i = 0; i < expected->parameters; i++)
+        memcpy(r->p[i], before[i], rt_shape_size(r->parameters[i].shape) * sizeof(double));
+    test->reference(r);
+    for (int i = 0; i < expected->parameters; i++) {
+        expected->p[i] = r->p[i];
+        r->p[i] = before[i];
+    }
+}
+
+static void expected_finish(struct expected *expected)
+{
+    struct reference *r = &expected->reference;
+    for (int i = 0; i < RT_OP_INPUTS; i++) {
+        free(r->x[i]);
+        free(expected->dx[i]);
+    }
+    for (int i = 0; i < RT_OP_PARAMETERS; i++) {
+        free(r->p[i]);
+        free(expected->p[i]);
+        free(expected->dp[i]);
+    }
+    free(r->y);
+    free(expected->weights);
 }
 
 static void prepare_device(struct run *run)
 {
     const struct op_case *test = run->test;
-    struct reference *r = &run->reference;
+    const struct reference *r = &run->expected->reference;
     struct rt_op_call *call = &run->call;
     *call = (struct rt_op_call){.device = run->device,
                                 .attributes = test->attributes,
@@ -125,7 +216,7 @@ static void prepare_device(struct run *run)
         guarded_write(&run->x[i], r->x[i]);
         call->x[i] = run->x[i].tensor;
     }
-    for (int i = 0; i < run->parameters; i++) {
+    for (int i = 0; i < run->expected->parameters; i++) {
         run->p[i] = guarded_create(run->device, r->parameters[i].shape, 0);
         guarded_write(&run->p[i], r->p[i]);
         call->p[i] = run->p[i].tensor;
@@ -138,14 +229,26 @@ static void prepare_device(struct run *run)
     call->scratch = run->scratch.tensor;
 }
 
+static void run_finish(struct run *run)
+{
+    for (int i = 0; i < run->test->op->inputs; i++)
+        rt_buffer_destroy(run->x[i].tensor.buffer);
+    for (int i = 0; i < run->expected->parameters; i++)
+        rt_buffer_destroy(run->p[i].tensor.buffer);
+    rt_buffer_destroy(run->y.tensor.buffer);
+    rt_buffer_destroy(run->scratch.tensor.buffer);
+    rt_device_close(run->device);
+}
+
 static void compare(const struct run *run, const struct guarded *got, const double *want,
                     const char *tensor)
 {
     char name[256];
-    snprintf(name, sizeof name, "%s, %s, %s", run->test->name,
-             rt_device_describe(run->device)->name, tensor);
+    snprintf(name, sizeof name, "%s, %s, vectors of %d, groups of %d, %s", run->test->name,
+             rt_device_describe(run->device)->name, rt_device_vector(run->device),
+             rt_device_group(run->device), tensor);
     float *values = guarded_read(got, name);
-    size_t size = rt_shape_size(got->tensor.shape);
+    size_t size = want ? rt_shape_size(got->tensor.shape) : 0;
     double largest = 1, tolerance = run->test->tolerance > 0 ? run->test->tolerance : 2e-5;
     for (size_t i = 0; i < size; i++)
         largest = isnan(want[i]) ? largest : fmax(largest, fabs(want[i]));
@@ -156,65 +259,28 @@ static void compare(const struct run *run, const struct guarded *got, const doub
     free(values);
 }
 
-static double loss(struct run *run)
-{
-    struct reference *r = &run->reference;
-    run->test->reference(r);
-    double sum = 0;
-    for (size_t i = 0; i < rt_shape_size(r->y_shape); i++)
-        sum += run->weights[i] * r->y[i];
-    return sum;
-}
-
-/* The gradient of the loss by `values`, by central differences; NAN where it was not computed. */
-static double *differences(struct run *run, double *values, struct rt_shape shape)
-{
-    size_t size = rt_shape_size(shape);
-    size_t step = size / DIFFERENCES + 1;
-    double *gradient = calloc(size + 1, sizeof *gradient);
-    for (size_t i = 0; i < size; i++) {
-        gradient[i] = NAN;
-        if (i % step != 0 && i != size - 1)
-            continue;
-        double value = values[i], h = 1e-6;
-        values[i] = value + h;
-        double above = loss(run);
-        values[i] = value - h;
-        double below = loss(run);
-        values[i] = value;
-        gradient[i] = (above - below) / (2 * h);
-    }
-    return gradient;
-}
-
 static void check_forward(struct run *run)
 {
-    struct reference *r = &run->reference;
-    double *before[RT_OP_PARAMETERS] = {0};
-    for (int i = 0; i < run->parameters; i++) {
-        size_t bytes = rt_shape_size(r->parameters[i].shape) * sizeof(double);
-        before[i] = malloc(bytes + 1);
-        memcpy(before[i], r->p[i], bytes);
-    }
+    const struct expected *expected = run->expected;
+    const struct reference *r = &expected->reference;
     assert_ok(run->test->op->forward(&run->call));
-    run->test->reference(r);
     compare(run, &run->y, r->y, "y");
-    for (int i = 0; i < run->parameters; i++) {
-        compare(run, &run->p[i], r->p[i], r->parameters[i].name);
-        memcpy(r->p[i], before[i], rt_shape_size(r->parameters[i].shape) * sizeof(double));
-        free(before[i]);
+    for (int i = 0; i < expected->parameters; i++) {
+        compare(run, &run->p[i], expected->p[i], r->parameters[i].name);
+        guarded_write(&run->p[i], r->p[i]);
     }
     for (int i = 0; i < run->test->op->inputs; i++)
         compare(run, &run->x[i], r->x[i], "x (unchanged)");
+    compare(run, &run->scratch, NULL, "scratch");
 }
 
-/* With `add`, the gradient must be added to what stands in dx. */
-static void check_backward(struct run *run, bool add)
+/* Everything that backward writes, poisoned; with `add`, dx holds x. */
+static void prepare_backward(struct run *run, bool add)
 {
-    struct reference *r = &run->reference;
+    const struct reference *r = &run->expected->reference;
     struct rt_op_call *call = &run->call;
     run->dy = guarded_create(run->device, r->y_shape, GAP);
-    guarded_write(&run->dy, run->weights);
+    guarded_write(&run->dy, run->expected->weights);
     call->dy = run->dy.tensor;
     for (int i = 0; i < run->test->op->inputs; i++) {
         run->dx[i] = guarded_create(run->device, r->x_shape[i], GAP);
@@ -223,53 +289,43 @@ static void check_backward(struct run *run, bool add)
         call->dx[i] = run->dx[i].tensor;
         call->dx_add[i] = add;
     }
-    for (int i = 0; i < run->parameters; i++) {
+    for (int i = 0; i < run->expected->parameters; i++) {
         run->dp[i] = guarded_create(run->device, r->parameters[i].shape, 0);
         call->dp[i] = r->parameters[i].trained ? run->dp[i].tensor : RT_TENSOR_NONE;
     }
-    if (!run->test->op->backward_reads_x)
-        for (int i = 0; i < run->test->op->inputs; i++)
+    for (int i = 0; i < run->test->op->inputs; i++)
+        if (!run->test->op->backward_reads_x)
             call->x[i].buffer = NULL;
     if (!run->test->op->backward_reads_y)
         call->y.buffer = NULL;
-    assert_ok(run->test->op->backward(call));
+    assert_ok(rt_buffer_fill(run->scratch.tensor.buffer, 0, run->scratch.floats * sizeof(float),
+                             run->scratch.poison));
+}
+
+/* With `add`, the gradient must be added to what stands in dx. */
+static void check_backward(struct run *run, bool add)
+{
+    const struct expected *expected = run->expected;
+    const struct reference *r = &expected->reference;
+    prepare_backward(run, add);
+    assert_ok(run->test->op->backward(&run->call));
     for (int i = 0; i < run->test->op->inputs; i++) {
-        double *want = differences(run, r->x[i], r->x_shape[i]);
+        double *want = copy_array(expected->dx[i], r->x_shape[i]);
         for (size_t j = 0; add && j < rt_shape_size(r->x_shape[i]); j++)
             want[j] += r->x[i][j];
         compare(run, &run->dx[i], want, i ? "dx[1]" : "dx[0]");
         free(want);
         rt_buffer_destroy(run->dx[i].tensor.buffer);
+        run->call.x[i] = run->x[i].tensor;
     }
-    for (int i = 0; i < run->parameters; i++) {
-        if (r->parameters[i].trained) {
-            double *want = differences(run, r->p[i], r->parameters[i].shape);
-            compare(run, &run->dp[i], want, r->parameters[i].name);
-            free(want);
-        }
+    for (int i = 0; i < expected->parameters; i++) {
+        compare(run, &run->dp[i], expected->dp[i], r->parameters[i].name);
         rt_buffer_destroy(run->dp[i].tensor.buffer);
     }
+    compare(run, &run->dy, NULL, "dy");
+    compare(run, &run->scratch, NULL, "scratch");
     rt_buffer_destroy(run->dy.tensor.buffer);
-    for (int i = 0; i < run->test->op->inputs; i++)
-        call->x[i] = run->x[i].tensor;
-    call->y = run->y.tensor;
-}
-
-static void finish(struct run *run)
-{
-    struct reference *r = &run->reference;
-    for (int i = 0; i < run->test->op->inputs; i++) {
-        rt_buffer_destroy(run->x[i].tensor.buffer);
-        free(r->x[i]);
-    }
-    for (int i = 0; i < run->parameters; i++) {
-        rt_buffer_destroy(run->p[i].tensor.buffer);
-        free(r->p[i]);
-    }
-    rt_buffer_destroy(run->y.tensor.buffer);
-    rt_buffer_destroy(run->scratch.tensor.buffer);
-    free(r->y);
-    free(run->weights);
+    run->call.y = run->y.tensor;
 }
 
 /* Philox-4x32-7, written independently of the kernels. */
@@ -331,19 +387,27 @@ void check_any_device(void)
 
 void check_op(const struct op_case *test)
 {
-    check_any_device();
+    /* As a CPU with AVX-512 has it, one with AVX, a GPU, and a device that has nothing. */
+    static const struct {
+        int vector, group;
+    } shapes[] = {{16, 1}, {8, 1}, {4, 64}, {1, 8}};
+    struct expected expected = {0};
     struct rt_device *device;
-    for (size_t i = 0; (device = check_device(i)); i++) {
-        struct run run = {.test = test, .device = device};
-        rt_device_set_conv(device, test->conv);
-        prepare_reference(&run);
-        prepare_device(&run);
-        check_forward(&run);
-        if (test->op->backward && test->training) {
-            check_backward(&run, false);
-            check_backward(&run, true);
+    check_any_device();
+    expect(test, &expected);
+    for (size_t i = 0; i < RT_COUNT(shapes); i++) {
+        for (size_t j = 0; (device = check_device(j)); j++) {
+            struct run run = {.test = test, .expected = &expected, .device = device};
+            rt_device_set_conv(device, test->conv);
+            rt_device_force(device, shapes[i].vector, shapes[i].group);
+            prepare_device(&run);
+            check_forward(&run);
+            if (has_backward(test)) {
+                check_backward(&run, false);
+                check_backward(&run, true);
+            }
+            run_finish(&run);
         }
-        finish(&run);
-        rt_device_close(device);
     }
+    expected_finish(&expected);
 }

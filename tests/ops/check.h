@@ -1,6 +1,7 @@
 /* Checks an operation on every device: forward against a reference in double, backward against
- * central differences of that same reference. Every tensor is surrounded by guard words, every
- * output is poisoned first, and images lie further apart than they are long. */
+ * central differences of that same reference, in several vector widths and group sizes. Every
+ * tensor is surrounded by guard words, every output is poisoned first, and images lie further apart
+ * than they are long. */
 #ifndef RT_TESTS_OPS_CHECK_H
 #define RT_TESTS_OPS_CHECK_H
 

@@ -1,0 +1,22 @@
+/* How element-wise kernels share out a tensor: a work-item takes some rows of some columns. */
+#ifndef RT_OPS_SHARE_H
+#define RT_OPS_SHARE_H
+
+#include "device/device.h"
+
+struct rt_share {
+    int columns, rows;   /* of one work-item; columns is a multiple of the vector width */
+    size_t across, down; /* work-items */
+};
+
+/* A CPU's work-item takes a few thousand floats, so that starting it costs nothing; a GPU's takes
+ * one vector, so that neighbours touch neighbouring memory. */
+static inline struct rt_share rt_share(const struct rt_device *device, size_t columns, size_t rows)
+{
+    size_t most = rt_device_group(device) == 1 ? 4096 : (size_t)rt_device_vector(device);
+    size_t down = columns < most ? most / columns : 1;
+    return (struct rt_share){(int)most, (int)down, (columns + most - 1) / most,
+                             (rows + down - 1) / down};
+}
+
+#endif

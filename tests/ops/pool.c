@@ -1,0 +1,120 @@
+#include "ops/check.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static const struct rt_pool max_pool = {RT_POOL_MAX}, average_pool = {RT_POOL_AVERAGE};
+
+static void reference_pool(struct reference *r)
+{
+    const struct rt_pool *pool = r->attributes;
+    const struct rt_shape s = r->x_shape[0], o = r->y_shape;
+    double *y = r->y;
+    for (int n = 0; n < o.n; n++)
+        for (int c = 0; c < o.c; c++)
+            for (int i = 0; i < o.h; i++)
+                for (int j = 0; j < o.w; j++) {
+                    double a = at(r->x[0], s, n, c, 2 * i, 2 * j);
+                    double b = at(r->x[0], s, n, c, 2 * i, 2 * j + 1);
+                    double d = at(r->x[0], s, n, c, 2 * i + 1, 2 * j);
+                    double e = at(r->x[0], s, n, c, 2 * i + 1, 2 * j + 1);
+                    *y++ = pool->mode == RT_POOL_MAX ? fmax(fmax(a, b), fmax(d, e))
+                                                     : (a + b + d + e) / 4;
+                }
+}
+
+static void agrees_with_the_reference(void **state)
+{
+    (void)state;
+    static const struct rt_shape shapes[] = {
+        {1, 1, 2, 2},  {2, 3, 3, 3},  {1, 2, 2, 5},   {3, 1, 7, 7},   {2, 5, 4, 15}, {1, 2, 5, 16},
+        {2, 1, 3, 17}, {1, 3, 9, 31}, {2, 2, 32, 32}, {1, 1, 10, 33}, {3, 2, 7, 100}};
+    for (size_t i = 0; i < RT_COUNT(shapes); i++) {
+        check_op(&(struct op_case){.name = "max pool",
+                                   .op = &rt_op_pool,
+                                   .attributes = &max_pool,
+                                   .x = {shapes[i]},
+                                   .reference = reference_pool,
+                                   .training = true});
+        check_op(&(struct op_case){.name = "average pool",
+                                   .op = &rt_op_pool,
+                                   .attributes = &average_pool,
+                                   .x = {shapes[i]},
+                                   .reference = reference_pool,
+                                   .training = true});
+    }
+}
+
+static void make_extreme(struct reference *r)
+{
+    for (size_t i = 0; i < rt_shape_size(r->x_shape[0]); i++)
+        r->x[0][i] = i % 5 == 0 ? (double)FLT_MAX : -(double)FLT_MAX;
+}
+
+static void takes_extremes(void **state)
+{
+    (void)state;
+    check_op(&(struct op_case){.name = "max pool of extremes",
+                               .op = &rt_op_pool,
+                               .attributes = &max_pool,
+                               .x = {{2, 2, 6, 34}},
+                               .reference = reference_pool,
+                               .prepare = make_extreme});
+}
+
+/* All equal: the gradient goes to each window's first element, and nowhere at odd edges. */
+static void gradient_goes_to_the_first_maximum(void **state)
+{
+    (void)state;
+    check_any_device();
+    const struct rt_shape s = {1, 2, 5, 37}, out = {1, 2, 2, 18};
+    float *values = calloc(rt_shape_size(s), sizeof *values);
+    struct rt_device *device;
+    for (size_t d = 0; (device = check_device(d)); d++) {
+        struct rt_op_call call = {.device = device, .attributes = &max_pool, .training = true};
+        assert_ok(rt_tensor_init(&call.x[0], device, s));
+        assert_ok(rt_tensor_init(&call.dx[0], device, s));
+        assert_ok(rt_tensor_init(&call.dy, device, out));
+        for (size_t i = 0; i < rt_shape_size(s); i++)
+            values[i] = 1;
+        assert_ok(rt_tensor_write(&call.x[0], values));
+        assert_ok(rt_tensor_write(&call.dy, values));
+        assert_ok(rt_op_pool.backward(&call));
+        assert_ok(rt_tensor_read(&call.dx[0], values));
+        for (int i = 0; i < s.c * s.h * s.w; i++) {
+            int y = i / s.w % s.h, x = i % s.w;
+            float want = y % 2 == 0 && x % 2 == 0 && y < 4 && x < 36;
+            if (values[i] != want)
+                fail_msg("row %d, column %d: %g, expected %g", y, x, (double)values[i],
+                         (double)want);
+        }
+        rt_tensor_finish(&call.x[0]);
+        rt_tensor_finish(&call.dx[0]);
+        rt_tensor_finish(&call.dy);
+        rt_device_close(device);
+    }
+    free(values);
+}
+
+static void a_single_row_is_refused(void **state)
+{
+    (void)state;
+    struct rt_shape y;
+    assert_fails(rt_op_pool.infer(&max_pool, &(struct rt_shape){1, 1, 1, 8}, &y), RT_ERROR_ARGUMENT,
+                 "cannot pool 8 x 1 pixels");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(agrees_with_the_reference),
+        cmocka_unit_test(takes_extremes),
+        cmocka_unit_test(gradient_goes_to_the_first_maximum),
+        cmocka_unit_test(a_single_row_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
