@@ -21,6 +21,7 @@ typedef uint uvec;
 #define SUM(v) (v)
 #define LANES 0
 #define AS_UVEC as_uint
+#define TO_INT(v) ((int)(v))
 #else
 typedef JOIN(float, VEC) vec;
 typedef JOIN(int, VEC) ivec;
@@ -28,6 +29,7 @@ typedef JOIN(uint, VEC) uvec;
 #define LOAD(p) JOIN(vload, VEC)(0, p)
 #define STORE(v, p) JOIN(vstore, VEC)(v, 0, p)
 #define AS_UVEC JOIN(as_uint, VEC)
+#define TO_INT(v) JOIN(convert_int, VEC)(v)
 #endif
 
 #if VEC == 4
@@ -49,6 +51,17 @@ static inline float SUM(vec v)
     return (b.s0 + b.s1) + (b.s2 + b.s3);
 }
 #endif
+
+/* Loads the first `count` elements, or all where there are more; the others are 0. */
+static inline vec load_part(__global const float *from, int count)
+{
+    if (count >= VEC)
+        return LOAD(from);
+    float part[VEC];
+    for (int i = 0; i < VEC; i++)
+        part[i] = i < count ? from[i] : 0;
+    return LOAD(part);
+}
 
 /* Stores the lanes of a vector that lie within a row of `width` floats; `to` is column's place. */
 static void store_row(__global float *to, vec value, int column, int width)
@@ -127,4 +140,74 @@ static vec drop(vec value, uvec word, dropout d, int i)
 {
     const uvec bits = i & 1 ? word >> 16 : word & 0xffffu;
     return select((vec)(0), value * d.scale, bits >= d.threshold);
+}
+
+/* --- chunks: host/ops/chunks.h says who takes which vectors ------------------------------- */
+
+#define CHUNKS uint vectors, uint items, uint each, uint step
+#define FOR_CHUNK(v, item)                                                                         \
+    for (uint v = (item) * (step == 1 ? each : 1), v##_left = (item) < items ? each : 0;           \
+         v##_left > 0 && v < vectors; v += step, v##_left--)
+
+/* --- classes: the logits of VEC pixels of a tensor [n, CLASSES, h, w] --------------------- */
+
+#ifndef CLASSES
+#define CLASSES 1 /* of the tensor; up to 32 */
+#endif
+#define UNKNOWN 254 /* RT_LABEL_UNKNOWN */
+#define IGNORE 255  /* RT_LABEL_IGNORE */
+
+/* Pixels first to first + count - 1 of one image. */
+struct span {
+    size_t image;
+    uint first;
+    int count; /* at most VEC */
+};
+
+static inline struct span span_of(uint v, uint pixels)
+{
+    const uint row = (pixels + VEC - 1) / VEC;
+    const uint first = v % row * VEC;
+    return (struct span){v / row, first, (int)min(pixels - first, (uint)VEC)};
+}
+
+/* Labels have no guard; past the end they are IGNORE. */
+static inline ivec load_labels(__global const uchar *labels, struct span at, uint pixels)
+{
+    int part[VEC];
+    labels += at.image * pixels + at.first;
+    for (int i = 0; i < VEC; i++)
+        part[i] = i < at.count ? labels[i] : IGNORE;
+    return LOAD(part);
+}
+
+/* Past the end of the image logits are 0. */
+static inline void load_logits(vec *x, __global const float *from, uint plane, struct span at)
+{
+    for (int c = 0; c < CLASSES; c++)
+        x[c] = load_part(from + c * (size_t)plane + at.first, at.count);
+}
+
+/* Subtracts the largest logit, which changes no probability and bounds every exp(). */
+static inline void centre_logits(vec *x)
+{
+    vec largest = x[0];
+    for (int c = 1; c < CLASSES; c++)
+        largest = fmax(largest, x[c]);
+    for (int c = 0; c < CLASSES; c++)
+        x[c] -= largest;
+}
+
+/* p[c] = exp(x[c] / T) / z, 1 / T = sharpness, of centred logits. Returns log z, so that
+ * log p[c] = x[c] / T - log z. */
+static inline vec softmax(const vec *x, float sharpness, vec *p)
+{
+    vec z = 0;
+    for (int c = 0; c < CLASSES; c++) {
+        p[c] = exp(x[c] * sharpness);
+        z += p[c];
+    }
+    for (int c = 0; c < CLASSES; c++)
+        p[c] /= z;
+    return log(z);
 }

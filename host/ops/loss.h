@@ -6,11 +6,16 @@
 #include "device/tensor.h"
 #include "retort/loss.h"
 
+#define RT_TEACHERS_MAX 4 /* that one student may have */
+
 struct rt_loss_values {
     double total, hard, soft;
 };
 
 struct rt_loss_state; /* the small buffers that a loss needs */
+
+/* Errors: ARGUMENT (classes outside 1 to RT_CLASSES_MAX, alpha outside 0 to 1, a temperature that
+ * is not above 0), DEVICE, MEMORY. */
 rt_status rt_loss_create(struct rt_loss_state **state, struct rt_device *device,
                          const struct rt_loss *loss, int classes);
 void rt_loss_destroy(struct rt_loss_state *state);
@@ -19,7 +24,9 @@ void rt_loss_destroy(struct rt_loss_state *state);
  * their buffer, and the teachers' logits (teachers of them, 0 without a soft loss; several are
  * averaged as the paper says: the mean of their softened probabilities for RT_SOFT_KL, of their
  * logits for RT_SOFT_LOGITS). dlogits, where its buffer is not NULL, is overwritten with the
- * gradient of the total. Errors: those of rt_device_launch. */
+ * gradient of the total. A logit that is not finite, even of a pixel that does not count, makes
+ * the total NaN. Errors: ARGUMENT (other classes, shapes or numbers of teachers), those of
+ * rt_device_launch. */
 rt_status rt_loss_run(struct rt_loss_state *state, const struct rt_tensor *logits,
                       struct rt_buffer *labels, const struct rt_tensor *teacher_logits,
                       int teachers, const struct rt_tensor *dlogits);

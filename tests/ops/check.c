@@ -8,18 +8,9 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-#define POISON 0x7fc0dead /* a NaN; each buffer counts on from it */
-#define GAP 5             /* floats between planes and images, so that strides matter */
-#define DIFFERENCES 60    /* elements of a tensor that are checked by differences */
+#define DIFFERENCES 60 /* elements of a tensor that are checked by differences */
 
-/* A tensor with guards, gaps and a copy on the host. */
-struct guarded {
-    struct rt_tensor tensor;
-    size_t floats; /* in the buffer */
-    uint32_t poison;
-};
-
-static struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap)
+struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap)
 {
     static uint32_t poison = POISON;
     struct guarded g = {.poison = poison++};
@@ -33,7 +24,7 @@ static struct guarded guarded_create(struct rt_device *device, struct rt_shape s
     return g;
 }
 
-static void guarded_write(const struct guarded *g, const double *from)
+void guarded_write(const struct guarded *g, const double *from)
 {
     size_t size = rt_shape_size(g->tensor.shape);
     float *values = calloc(size, sizeof *values);
@@ -43,8 +34,7 @@ static void guarded_write(const struct guarded *g, const double *from)
     free(values);
 }
 
-/* The tensor's values; fails where a word around them changed. */
-static float *guarded_read(const struct guarded *g, const char *name)
+float *guarded_read(const struct guarded *g, const char *name)
 {
     uint32_t *words = calloc(g->floats, sizeof *words);
     assert_ok(rt_buffer_read(g->tensor.buffer, 0, g->floats * sizeof *words, words));
@@ -385,29 +375,35 @@ void check_any_device(void)
     skip();
 }
 
-void check_op(const struct op_case *test)
+struct rt_device *check_variant(size_t index)
 {
     /* As a CPU with AVX-512 has it, one with AVX, a GPU, and a device that has nothing. */
     static const struct {
         int vector, group;
     } shapes[] = {{16, 1}, {8, 1}, {4, 64}, {1, 8}};
+    struct rt_device *device = check_device(index / RT_COUNT(shapes));
+    if (device)
+        rt_device_force(device, shapes[index % RT_COUNT(shapes)].vector,
+                        shapes[index % RT_COUNT(shapes)].group);
+    return device;
+}
+
+void check_op(const struct op_case *test)
+{
     struct expected expected = {0};
     struct rt_device *device;
     check_any_device();
     expect(test, &expected);
-    for (size_t i = 0; i < RT_COUNT(shapes); i++) {
-        for (size_t j = 0; (device = check_device(j)); j++) {
-            struct run run = {.test = test, .expected = &expected, .device = device};
-            rt_device_set_conv(device, test->conv);
-            rt_device_force(device, shapes[i].vector, shapes[i].group);
-            prepare_device(&run);
-            check_forward(&run);
-            if (has_backward(test)) {
-                check_backward(&run, false);
-                check_backward(&run, true);
-            }
-            run_finish(&run);
+    for (size_t i = 0; (device = check_variant(i)); i++) {
+        struct run run = {.test = test, .expected = &expected, .device = device};
+        rt_device_set_conv(device, test->conv);
+        prepare_device(&run);
+        check_forward(&run);
+        if (has_backward(test)) {
+            check_backward(&run, false);
+            check_backward(&run, true);
         }
+        run_finish(&run);
     }
     expected_finish(&expected);
 }

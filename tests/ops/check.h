@@ -39,8 +39,27 @@ void check_op(const struct op_case *test);
 /* Opens the devices one after the other: the device for `index`, NULL past the last. */
 struct rt_device *check_device(size_t index);
 
+/* Likewise, but every device comes in several vector widths and group sizes. */
+struct rt_device *check_variant(size_t index);
+
 /* Skips the running test where the machine has no device. In CI (CI=true) it fails instead. */
 void check_any_device(void);
+
+#define POISON 0x7fc0dead /* a NaN; each buffer counts on from it */
+#define GAP 5             /* floats between planes and images, so that strides matter */
+
+/* A poisoned tensor with guards before and after it, and a gap after every plane and image. */
+struct guarded {
+    struct rt_tensor tensor;
+    size_t floats; /* in the buffer */
+    uint32_t poison;
+};
+
+struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap);
+void guarded_write(const struct guarded *g, const double *from);
+
+/* The tensor's values, released by free(); fails where a word around them changed. */
+float *guarded_read(const struct guarded *g, const char *name);
 
 /* The value of element (n, c, i, j) of r->y after the activation, dropout drawn as cl/common.cl
  * says. */
