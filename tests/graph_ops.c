@@ -257,13 +257,19 @@ static struct rt_tensor part_of(const struct rt_op_call *call, struct rt_tensor 
     return whole;
 }
 
+static bool same_place(const struct rt_tensor *a, const struct rt_tensor *b)
+{
+    return a->buffer == b->buffer && a->offset == b->offset;
+}
+
 static rt_status join_forward(const struct rt_op_call *call)
 {
     for (int j = 0; j < 2; j++) {
         struct rt_tensor part = part_of(call, call->y, j);
-        join_copies += call->x[j].buffer != NULL;
-        if (call->x[j].buffer)
-            put(&part, get(&call->x[j]));
+        if (same_place(&part, &call->x[j]))
+            continue;
+        join_copies++;
+        put(&part, get(&call->x[j]));
     }
     return RT_OK;
 }
@@ -272,7 +278,8 @@ static rt_status join_backward(const struct rt_op_call *call)
 {
     for (int j = 0; j < 2; j++) {
         struct rt_tensor part = part_of(call, call->dy, j);
-        give(call, j, get(&part));
+        if (!same_place(&part, &call->dx[j]))
+            give(call, j, get(&part));
     }
     return RT_OK;
 }

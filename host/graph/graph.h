@@ -32,8 +32,9 @@ void rt_graph_slab_sizes(const struct rt_graph *graph, size_t *trained, size_t *
 
 /* Gives every tensor its place for batches of up to `batch` images and allocates the memory: few
  * slabs, none above the device's largest buffer; tensors share memory where their lives do not
- * overlap; inputs of a concatenation are written side by side. values and gradients are the
- * parameter slabs (gradients NULL: forward only). The old plan is released.
+ * overlap; inputs of a concatenation are written side by side (then x[i] and its part of y, dx[i]
+ * and its part of dy, begin at the same float, and the operation leaves them alone). values and
+ * gradients are the parameter slabs (gradients NULL: forward only). The old plan is released.
  * Errors: ARGUMENT, DEVICE (names the bytes needed), MEMORY. */
 rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt_buffer *values,
                         struct rt_buffer *gradients);

@@ -35,22 +35,18 @@ static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
     return call;
 }
 
-/* For an operation that puts its inputs side by side: takes away those that lie there already.
- * Returns true where nothing is left to do. */
-static bool take_parts(const struct rt_op *op, const struct rt_tensor *whole,
-                       struct rt_tensor *parts)
+/* Whether there is nothing to do for an operation that puts its inputs side by side: all of them
+ * lie there already, or are not wanted. Where only some do, the operation leaves those alone. */
+static bool in_place(const struct rt_op *op, const struct rt_tensor *whole,
+                     const struct rt_tensor *parts)
 {
     size_t offset = whole->offset;
-    int left = 0;
-    if (!op->identity)
-        return false;
     for (int j = 0; j < op->inputs; j++) {
-        if (parts[j].buffer == whole->buffer && parts[j].offset == offset)
-            parts[j].buffer = NULL;
-        left += parts[j].buffer != NULL;
+        if (parts[j].buffer && (parts[j].buffer != whole->buffer || parts[j].offset != offset))
+            return false;
         offset += rt_image_stride(parts[j].shape);
     }
-    return left == 0;
+    return op->identity;
 }
 
 /* Names what is launched from here on, such as "conv2d forward 16x256x256". */
@@ -87,7 +83,7 @@ rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *p
     for (size_t i = 1; i < graph->count; i++) {
         const struct rt_op *op = graph->nodes[i].op;
         struct rt_op_call call = call_of(graph, i, pass);
-        if (take_parts(op, &call.y, call.x))
+        if (in_place(op, &call.y, call.x))
             continue;
         RT_TRY(label(op, &call, RT_FORWARD));
         RT_TRY(op->forward(&call));
@@ -136,7 +132,7 @@ rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *
     for (size_t i = graph->count; i-- > 1;) {
         const struct rt_op *op = graph->nodes[i].op;
         struct rt_op_call call = backward_call_of(graph, i, pass);
-        if (!call.dy.buffer || take_parts(op, &call.dy, call.dx))
+        if (!call.dy.buffer || in_place(op, &call.dy, call.dx))
             continue;
         RT_TRY(label(op, &call, RT_BACKWARD));
         RT_TRY(op->backward(&call));
