@@ -10,10 +10,11 @@ struct rt_node {
     int inputs[RT_OP_INPUTS];
     size_t first_parameter; /* in the graph's list, where the others follow it */
     int parameters;
-    size_t last_reader;     /* the last node that takes the output; 0: none */
-    struct rt_shape shape;  /* of the output for a nominal input */
-    bool differentiable;    /* it or what it reads has a trained parameter */
-    struct rt_tensor y, dy; /* as planned, for a whole batch; dy without a buffer: not wanted */
+    size_t last_reader;    /* the last node that takes the output; 0: none */
+    struct rt_shape shape; /* of the output for a nominal input */
+    bool differentiable;   /* it or what it reads has a trained parameter */
+    /* As planned, for a whole batch; dy without a buffer: not wanted. */
+    struct rt_tensor y, dy, scratch[2]; /* scratch: by direction */
 };
 
 struct rt_graph {
@@ -26,7 +27,6 @@ struct rt_graph {
     /* the plan */
     struct rt_buffer **slabs;
     size_t slab_count;
-    struct rt_tensor scratch;
     struct rt_buffer *values, *gradients; /* the caller's */
 };
 

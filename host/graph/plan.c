@@ -18,23 +18,24 @@ struct plan {
     const struct rt_graph *graph;
     const struct rt_shape *shapes;
     struct part *parts;      /* of each node */
-    struct rt_block *blocks; /* of each node's output, of each node's gradient, and scratch */
+    struct rt_block *blocks; /* of each node: output, gradient, scratch forward and backward */
     bool training;
 };
 
 static struct rt_block *output_block(const struct plan *plan, size_t node)
 {
-    return &plan->blocks[plan->parts[node].whole];
+    return &plan->blocks[4 * plan->parts[node].whole];
 }
 
 static struct rt_block *gradient_block(const struct plan *plan, size_t node)
 {
-    return &plan->blocks[plan->graph->count + plan->parts[node].whole];
+    return &plan->blocks[4 * plan->parts[node].whole + 1];
 }
 
-static struct rt_block *scratch_block(const struct plan *plan)
+static struct rt_block *scratch_block(const struct plan *plan, size_t node,
+                                      enum rt_direction direction)
 {
-    return &plan->blocks[2 * plan->graph->count];
+    return &plan->blocks[4 * node + 2 + direction];
 }
 
 /* An input of a concatenation is a part of it where the concatenation is its last reader: then
@@ -73,12 +74,10 @@ static void find_lives(const struct plan *plan)
 {
     const struct rt_graph *graph = plan->graph;
     size_t loss = graph->count, end = 2 * graph->count;
-    for (size_t i = 0; i < 2 * graph->count + 1; i++)
+    for (size_t i = 0; i < 4 * graph->count; i++)
         plan->blocks[i] = (struct rt_block){.first = INT_MAX, .last = -1};
-    live(output_block(plan, 0), 0); /* the input and scratch: always */
+    live(output_block(plan, 0), 0); /* the input: always */
     live(output_block(plan, 0), end);
-    live(scratch_block(plan), 0);
-    live(scratch_block(plan), end);
     live(output_block(plan, graph->count - 1), loss);
     live(gradient_block(plan, graph->count - 1), loss);
     for (size_t i = 1; i < graph->count; i++) {
@@ -86,6 +85,8 @@ static void find_lives(const struct plan *plan)
         size_t forward = i, backward = end - i;
         bool differentiated = plan->training && node->differentiable;
         live(output_block(plan, i), forward);
+        live(scratch_block(plan, i, RT_FORWARD), forward);
+        live(scratch_block(plan, i, RT_BACKWARD), backward);
         if (differentiated && node->op->backward_reads_y)
             live(output_block(plan, i), backward);
         if (differentiated)
@@ -116,8 +117,9 @@ static void find_sizes(const struct plan *plan)
             continue;
         rt_node_input_shapes(node, plan->shapes, x);
         floats = node->op->scratch(graph->device, node->attributes, x);
-        if (floats > scratch_block(plan)->floats)
-            scratch_block(plan)->floats = floats;
+        scratch_block(plan, i, RT_FORWARD)->floats = floats;
+        if (plan->training && node->differentiable)
+            scratch_block(plan, i, RT_BACKWARD)->floats = floats;
     }
 }
 
@@ -172,9 +174,12 @@ static void place_tensors(const struct plan *plan, struct rt_graph *graph)
         node->dy = tensor_in(graph, gradient_block(plan, i), part.offset, stride, plan->shapes[i]);
         if (!node->differentiable)
             node->dy.buffer = NULL; /* a part of a gradient that is otherwise wanted */
+        for (int d = RT_FORWARD; d <= RT_BACKWARD; d++) {
+            const struct rt_block *scratch = scratch_block(plan, i, (enum rt_direction)d);
+            node->scratch[d] =
+                tensor_in(graph, scratch, 0, scratch->floats, (struct rt_shape){1, 1, 1, 1});
+        }
     }
-    const struct rt_block *scratch = scratch_block(plan);
-    graph->scratch = tensor_in(graph, scratch, 0, scratch->floats, (struct rt_shape){1, 1, 1, 1});
 }
 
 static rt_status check(const struct rt_graph *graph, struct rt_shape input)
@@ -211,11 +216,11 @@ rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt
     RT_TRY(rt_graph_infer(graph, input, &shapes));
     plan.shapes = shapes;
     RT_TRY(rt_alloc(&plan.parts, graph->count, sizeof *plan.parts));
-    RT_TRY(rt_alloc(&plan.blocks, 2 * graph->count + 1, sizeof *plan.blocks));
+    RT_TRY(rt_alloc(&plan.blocks, 4 * graph->count, sizeof *plan.blocks));
     find_parts(&plan);
     find_lives(&plan);
     find_sizes(&plan);
-    RT_TRY(rt_blocks_place(plan.blocks, 2 * graph->count + 1, limit, &slabs, &slab_count));
+    RT_TRY(rt_blocks_place(plan.blocks, 4 * graph->count, limit, &slabs, &slab_count));
     RT_TRY(allocate(graph, slabs, slab_count));
     place_tensors(&plan, graph);
     graph->values = values;

@@ -23,7 +23,7 @@ static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
     struct rt_op_call call = {.device = graph->device,
                               .attributes = node->attributes,
                               .y = images(node->y, pass->n),
-                              .scratch = graph->scratch,
+                              .scratch = node->scratch[RT_FORWARD],
                               .training = pass->training,
                               .seed = pass->seed,
                               .node = (uint32_t)i,
@@ -108,6 +108,7 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
 {
     const struct rt_node *node = &graph->nodes[i];
     struct rt_op_call call = call_of(graph, i, pass);
+    call.scratch = node->scratch[RT_BACKWARD];
     call.dy = images(node->dy, pass->n);
     for (int j = 0; j < node->op->inputs; j++) {
         call.dx[j] = images(graph->nodes[node->inputs[j]].dy, pass->n);
