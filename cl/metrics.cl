@@ -41,9 +41,8 @@ __kernel void softmax_forward(__global const float *x, ulong x_offset, ulong x_s
         centre_logits(logits);
         softmax(logits, 1, share);
         for (int c = 0; c < CLASSES; c++)
-            store_part(share[c],
-                       p + p_offset + at.image * p_stride + c * (size_t)p_plane + at.first,
-                       at.count, 0);
+            store_row(p + p_offset + at.image * p_stride + c * (size_t)p_plane + at.first, share[c],
+                      0, at.count);
     }
 }
 
