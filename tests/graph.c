@@ -243,7 +243,7 @@ static void plans_and_batches_give_the_same_bits(void **state)
 
 /* The tensors of a plan, with lives that are worked out here once more, from the operations. */
 struct living {
-    const struct rt_tensor *tensor;
+    struct rt_tensor tensor;
     size_t node;
     bool gradient;
     int first, last;
@@ -255,8 +255,8 @@ static size_t list_living(const struct rt_graph *graph, bool training, struct li
     size_t count = 0;
     for (int i = 0; i < nodes; i++) {
         const struct rt_node *node = &graph->nodes[i];
-        struct living y = {&node->y, (size_t)i, false, i, i};
-        struct living dy = {&node->dy, (size_t)i, true, end - i, end - i};
+        struct living y = {node->y, (size_t)i, false, i, i};
+        struct living dy = {node->dy, (size_t)i, true, end - i, end - i};
         for (int r = i + 1; r < nodes; r++)
             for (int j = 0; j < graph->nodes[r].op->inputs; j++) {
                 if (graph->nodes[r].inputs[j] != i)
@@ -274,6 +274,11 @@ static size_t list_living(const struct rt_graph *graph, bool training, struct li
         list[count++] = y;
         if (training && i > 0)
             list[count++] = dy;
+        for (int d = 0; i > 0 && node->op->scratch && d <= training; d++) {
+            int step = d == RT_FORWARD ? i : end - i;
+            list[count] = (struct living){node->scratch[d], (size_t)i, false, step, step};
+            list[count++].tensor.plane = (size_t)graph->nodes[node->inputs[0]].y.shape.c;
+        }
     }
     return count;
 }
@@ -298,7 +303,7 @@ static size_t mark(const struct rt_graph *graph, const struct living *list, size
 {
     size_t taken = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct rt_tensor *t = list[i].tensor;
+        const struct rt_tensor *t = &list[i].tensor;
         if (list[i].first > step || list[i].last < step)
             continue;
         assert_non_null(t->buffer);
