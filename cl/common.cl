@@ -76,8 +76,14 @@ static void store_row(__global float *to, vec value, int column, int width)
         to[i] = lanes[i];
 }
 
+/* The same, added to what stands there if `add`. */
+static void update_row(__global float *to, vec value, int column, int width, int add)
+{
+    store_row(to, add ? value + load_part(to, width - column) : value, column, width);
+}
+
 /* The even and the odd elements of two vectors that follow each other in memory; and back: even and
- * odd elements in turns, stored as store_row does, added to what stands there if `add`. */
+ * odd elements in turns, stored as update_row does. */
 #if VEC == 1
 #define EVENS(a, b) (a)
 #define ODDS(a, b) (b)
@@ -96,8 +102,8 @@ static void store_pairs(__global float *to, vec even, vec odd, int column, int w
     high.even = even.hi;
     high.odd = odd.hi;
 #endif
-    store_row(to, add ? low + LOAD(to) : low, column, width);
-    store_row(to + VEC, add ? high + LOAD(to + VEC) : high, column + VEC, width);
+    update_row(to, low, column, width, add);
+    update_row(to + VEC, high, column + VEC, width, add);
 }
 
 /* Dropout. Whether element (n, c, i, j) is kept depends on the key (of the run and the node), the

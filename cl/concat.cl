@@ -10,9 +10,7 @@ __kernel void concat_copy(TENSOR(from), TENSOR(to), int c, int size, int add, in
     for (size_t plane = top; plane < bottom; plane++) {
         __global const float *source = from + plane * from_plane;
         __global float *target = to + plane * to_plane;
-        for (int i = left; i < right; i += VEC) {
-            const vec v = LOAD(source + i);
-            store_row(target + i, add ? v + LOAD(target + i) : v, i, right);
-        }
+        for (int i = left; i < right; i += VEC)
+            update_row(target + i, LOAD(source + i), i, right, add);
     }
 }

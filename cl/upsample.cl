@@ -95,9 +95,7 @@ __kernel void upsample_backward(TENSOR(dy), TENSOR(dx), int c, int h, int w, int
         from.lower = from.upper + 2 * w;
         from.above = i > 0 ? from.upper - 2 * w : from.upper;
         from.below = i < h - 1 ? from.lower + 2 * w : from.lower;
-        for (int j = left; j < right; j += VEC) {
-            const vec g = gradient(from, j, w);
-            store_row(to + j, add ? g + LOAD(to + j) : g, j, right);
-        }
+        for (int j = left; j < right; j += VEC)
+            update_row(to + j, gradient(from, j, w), j, right, add);
     }
 }

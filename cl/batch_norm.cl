@@ -1,0 +1,222 @@
+/* Batch normalisation (Ioffe, Szegedy, arXiv 1502.03167). With mean and variance of a channel over
+ * n, h and w, y = activation(gamma * (x - mean) / sqrt(variance + epsilon) + beta).
+ *
+ * A plane of `size` elements is cut into chunks. batch_norm_sums leaves four sums a chunk, one
+ * float4: the mean of x and the sum of (x - that mean)^2, then the sums of dz and of
+ * dz * (x - that mean), where dz is the gradient before the activation. Those of channel c, image
+ * n, chunk k stand at (c * images + n) * chunks + k.
+ * `statistics` holds the channels' means, then their 1 / sqrt(variance + epsilon). */
+
+#ifndef GROUP
+#define GROUP 1 /* work-items that share a chunk */
+#endif
+#ifndef GRADIENT
+#define GRADIENT 0 /* 1: batch_norm_sums takes the two sums with dz as well */
+#endif
+#define CHUNK 4096 /* as in host/ops/batch_norm.c */
+
+static inline int chunks_of(int size)
+{
+    return (size + CHUNK - 1) / CHUNK;
+}
+
+/* Lane l of 256 sums the elements l, l + 256, ... of a chunk, and a tree sums the lanes, so that
+ * neither the vector width nor the group size changes a bit. A work-item has VECTORS of them. */
+#define VECTORS (256 / (GROUP * VEC))
+
+static float sum_lanes(vec *sums, __local float *lanes)
+{
+    const int item = get_local_id(0);
+#pragma unroll
+    for (int kept = VECTORS / 2; kept > 0; kept /= 2)
+        for (int k = 0; k < kept; k++)
+            sums[k] += sums[k + kept];
+    STORE(sums[0], lanes + item * VEC);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int kept = GROUP * VEC / 2; kept >= 4; kept /= 2) {
+        for (int i = item; i < kept; i += GROUP)
+            lanes[i] += lanes[i + kept];
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    const float sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    barrier(CLK_LOCAL_MEM_FENCE);
+    return sum;
+}
+
+enum term { X, SQUARE, DZ, DZ_X };
+
+/* The sum of x, (x - mean)^2, dz or dz * (x - mean) over `count` elements. */
+static float sum_chunk(enum term term, __global const float *x, __global const float *dz, int count,
+                       float mean, __local float *lanes)
+{
+    vec sums[VECTORS];
+    for (int k = 0; k < VECTORS; k++)
+        sums[k] = 0;
+    for (int from = 0; from < count; from += 256)
+#pragma unroll
+        for (int k = 0; k < VECTORS; k++) {
+            const int i = from + (k * GROUP + (int)get_local_id(0)) * VEC;
+            if (i >= count)
+                continue;
+            const vec a = term == DZ ? LOAD(dz + i) : LOAD(x + i) - mean;
+            const vec b = term == SQUARE ? a : term == DZ_X ? LOAD(dz + i) : (vec)(1);
+            sums[k] = i + LANES < count ? fma(a, b, sums[k]) : sums[k];
+        }
+    return sum_lanes(sums, lanes);
+}
+
+__kernel void batch_norm_sums(TENSOR(x), TENSOR(dz), __global float *partial, ulong partial_offset,
+                              int size, __local float *lanes)
+{
+    const int chunks = chunks_of(size);
+    const int c = get_group_id(1) / chunks, k = get_group_id(1) % chunks;
+    const size_t n = get_group_id(2), images = get_num_groups(2);
+    const int count = min(CHUNK, size - k * CHUNK);
+    x += x_offset + n * x_stride + c * (size_t)x_plane + k * CHUNK;
+    float4 sums = 0;
+    sums.s0 = sum_chunk(X, x, 0, count, 0, lanes) / count;
+    sums.s1 = sum_chunk(SQUARE, x, 0, count, sums.s0, lanes);
+#if GRADIENT
+    dz += dz_offset + n * dz_stride + c * (size_t)dz_plane + k * CHUNK;
+    sums.s2 = sum_chunk(DZ, x, dz, count, 0, lanes);
+    sums.s3 = sum_chunk(DZ_X, x, dz, count, sums.s0, lanes);
+#endif
+    if (get_local_id(0) == 0)
+        vstore4(sums, (c * images + n) * chunks + k, partial + partial_offset);
+}
+
+/* A channel's mean and sum of (x - mean)^2, its chunks added one by one: Chan, Golub, LeVeque,
+ * Algorithms for computing the sample variance, 1983. */
+static float2 combine(__global const float *partial, int images, int size)
+{
+    const int chunks = chunks_of(size);
+    float total = 0, mean = 0, squares = 0;
+    for (int i = 0; i < images * chunks; i++) {
+        const float4 sums = vload4(i, partial);
+        const float count = min(CHUNK, size - i % chunks * CHUNK);
+        const float before = total, delta = sums.s0 - mean;
+        total += count;
+        mean = fma(delta, count / total, mean);
+        squares += fma(delta * delta, before * count / total, sums.s1);
+    }
+    return (float2)(mean, squares);
+}
+
+/* The statistics of the batch, which move the running ones; or those, where there are no sums. */
+__kernel void batch_norm_statistics(__global const float *partial, ulong partial_offset,
+                                    __global float *statistics, ulong statistics_offset,
+                                    __global float *running_mean, ulong running_mean_offset,
+                                    __global float *running_variance, ulong running_variance_offset,
+                                    int channels, int images, int size, float momentum,
+                                    float epsilon)
+{
+    const int c = get_global_id(0);
+    if (c >= channels)
+        return;
+    running_mean += running_mean_offset + c;
+    running_variance += running_variance_offset + c;
+    statistics += statistics_offset + c;
+    float mean = *running_mean, variance = *running_variance;
+    if (partial) {
+        const float elements = (float)images * size;
+        const float2 batch = combine(
+            partial + partial_offset + (size_t)c * images * chunks_of(size) * 4, images, size);
+        mean = batch.s0;
+        variance = batch.s1 / elements;
+        *running_mean = fma(momentum, mean - *running_mean, *running_mean);
+        *running_variance = fma(momentum, batch.s1 / fmax(elements - 1, 1.0f) - *running_variance,
+                                *running_variance);
+    }
+    statistics[0] = mean;
+    statistics[channels] = 1 / sqrt(variance + epsilon);
+}
+
+/* One work-item takes `rows` rows, `columns` elements of each. */
+__kernel void batch_norm_forward(TENSOR(x), TENSOR(y), __global const float *statistics,
+                                 ulong statistics_offset, __global const float *gamma,
+                                 ulong gamma_offset, __global const float *beta, ulong beta_offset,
+                                 int channels, int h, int w, int relu, uint threshold,
+                                 float keep_scale, ulong key, uint step, int columns, int rows)
+{
+    const dropout d = {threshold, keep_scale, key, step};
+    const int left = (int)get_global_id(0) * columns, right = min(left + columns, w);
+    const int top = (int)get_global_id(1) * rows, bottom = min(top + rows, channels * h);
+    const size_t n = get_global_id(2);
+    statistics += statistics_offset;
+    for (int row = top; row < bottom; row++) {
+        const int c = row / h, i = row % h;
+        __global const float *from = x + x_offset + n * x_stride + c * (size_t)x_plane + i * w;
+        __global float *to = y + y_offset + n * y_stride + c * (size_t)y_plane + i * w;
+        const float mean = statistics[c];
+        const vec scale = statistics[channels + c] * gamma[gamma_offset + c];
+        const vec shift = beta[beta_offset + c];
+        for (int j = left; j < right; j += VEC) {
+            vec z = fma(LOAD(from + j) - mean, scale, shift);
+            if (relu)
+                z = fmax(z, 0.0f);
+            if (threshold) {
+                uvec words[4];
+                dropout_words(words, d, n, c, i, j, w);
+                z = drop(z, words[c % 4], d, i);
+            }
+            store_row(to + j, z, j, right);
+        }
+    }
+}
+
+/* dbeta = sum of dz, dgamma = sum of dz * (x - mean) / sqrt(variance + epsilon); and the
+ * statistics again. */
+__kernel void batch_norm_backward_parameters(__global const float *partial, ulong partial_offset,
+                                             __global float *statistics, ulong statistics_offset,
+                                             __global float *dgamma, ulong dgamma_offset,
+                                             __global float *dbeta, ulong dbeta_offset,
+                                             int channels, int images, int size, float epsilon)
+{
+    const int c = get_global_id(0);
+    if (c >= channels)
+        return;
+    const int parts = images * chunks_of(size);
+    partial += partial_offset + (size_t)c * parts * 4;
+    const float2 batch = combine(partial, images, size);
+    const float inverse = 1 / sqrt(batch.s1 / ((float)images * size) + epsilon);
+    float dz = 0, dz_x = 0;
+    for (int i = 0; i < parts; i++) {
+        const float4 sums = vload4(i, partial);
+        dz += sums.s2;
+        dz_x += fma(sums.s0 - batch.s0, sums.s2, sums.s3);
+    }
+    dgamma[dgamma_offset + c] = dz_x * inverse;
+    dbeta[dbeta_offset + c] = dz;
+    statistics += statistics_offset + c;
+    statistics[0] = batch.s0;
+    statistics[channels] = inverse;
+}
+
+/* With X = (x - mean) / sqrt(variance + epsilon) and m = n * h * w elements,
+ * dx = gamma / sqrt(variance + epsilon) * (dz - (dbeta + X * dgamma) / m). */
+__kernel void batch_norm_backward_data(TENSOR(x), TENSOR(dz), TENSOR(dx),
+                                       __global const float *statistics, ulong statistics_offset,
+                                       __global const float *gamma, ulong gamma_offset,
+                                       __global const float *dgamma, ulong dgamma_offset,
+                                       __global const float *dbeta, ulong dbeta_offset,
+                                       int channels, int size, int add, int columns, int rows)
+{
+    const int left = (int)get_global_id(0) * columns, right = min(left + columns, size);
+    const int top = (int)get_global_id(1) * rows, bottom = min(top + rows, channels);
+    const size_t n = get_global_id(2);
+    const float share = 1 / ((float)get_global_size(2) * size);
+    statistics += statistics_offset;
+    for (int c = top; c < bottom; c++) {
+        const float mean = statistics[c], inverse = statistics[channels + c];
+        const vec scale = gamma[gamma_offset + c] * inverse;
+        const vec slope = -inverse * dgamma[dgamma_offset + c] * share;
+        const float shift = dbeta[dbeta_offset + c] * share;
+        __global const float *a = x + x_offset + n * x_stride + c * (size_t)x_plane;
+        __global const float *b = dz + dz_offset + n * dz_stride + c * (size_t)dz_plane;
+        __global float *to = dx + dx_offset + n * dx_stride + c * (size_t)dx_plane;
+        for (int i = left; i < right; i += VEC) {
+            const vec g = scale * fma(LOAD(a + i) - mean, slope, LOAD(b + i) - shift);
+            update_row(to + i, g, i, right, add);
+        }
+    }
+}
