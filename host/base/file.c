@@ -138,6 +138,13 @@ bool rt_path_is_folder(const char *path)
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool rt_path_is_same(const char *a, const char *b)
+{
+    struct stat first, second;
+    return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
 rt_status rt_path_join(char **path, const char *folder, const char *name)
 {
     size_t length = strlen(folder);

@@ -33,6 +33,8 @@ rt_status rt_folder_create(const char *path);
 
 bool rt_path_exists(const char *path);
 bool rt_path_is_folder(const char *path);
+/* Whether both lead to one file that exists. */
+bool rt_path_is_same(const char *a, const char *b);
 
 /* folder/name in a new string, released by free(). */
 rt_status rt_path_join(char **path, const char *folder, const char *name);

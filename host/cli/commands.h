@@ -4,6 +4,13 @@
 
 #include "retort/status.h"
 
+rt_status run_data(int argc, char **argv);
+rt_status run_demo(int argc, char **argv);
 rt_status run_devices(int argc, char **argv);
+rt_status run_distill(int argc, char **argv);
+rt_status run_eval(int argc, char **argv);
+rt_status run_predict(int argc, char **argv);
+rt_status run_report(int argc, char **argv);
+rt_status run_train(int argc, char **argv);
 
 #endif

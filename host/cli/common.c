@@ -1,7 +1,19 @@
 #include "cli/common.h"
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/terminal.h"
+#include "learn/names.h"
+
+#define PANELS 10
+#define JUDGED_BATCH 8
+
+/* --- options -------------------------------------------------------------------------------- */
 
 void add_general_options(struct command_line *line)
 {
@@ -34,5 +46,84 @@ rt_status open_device(struct rt_device **device, const struct device_choice *cho
     rt_status status = rt_device_open(device, choice->which);
     if (status == RT_OK)
         rt_device_set_conv(*device, choice->conv);
+    return status;
+}
+
+void add_data_options(struct command_line *line, struct rt_data_recipe *recipe)
+{
+    const struct option options[] = {
+        OPTION_HEADING("Data"),
+        OPTION(OPTION_TEXT, "data", &recipe->source, .argument = "SRC",
+               .help = "a folder of images and masks, or synth[:COUNT[,SEED]]"),
+        OPTION(OPTION_TEXT, "palette", &recipe->palette, .argument = "FILE",
+               .help = "classes and colours, a JSON file; found if not given"),
+        OPTION(OPTION_CHOICE, "split", &recipe->split, .choices = rt_split_names,
+               .help = "what is dealt to the held-out part: single patches, or whole images"),
+        OPTION(OPTION_NUMBER, "validation", &recipe->validation, .argument = "SHARE", .least = 0,
+               .most = 0.9, .help = "the held-out share; 0 holds nothing out and judges all"),
+        OPTION(OPTION_SEED, "split-seed", &recipe->seed, .argument = "N",
+               .help = "another seed deals anew"),
+    };
+    command_line_add(line, options, RT_COUNT(options));
+}
+
+/* --- verdicts ------------------------------------------------------------------------------- */
+
+rt_status judge(struct rt_device *device, const char *weights, const struct rt_data_recipe *recipe,
+                const char *folder, struct verdict *verdict)
+{
+    rt_status status = RT_OK;
+    struct rt_model *model = NULL;
+    struct rt_metrics *metrics = NULL;
+    RT_TRY(rt_alloc(&metrics, 1, sizeof *metrics));
+    RT_TRY(rt_model_load(&model, device, weights));
+    rt_device_reset_peak(device);
+    RT_TRY(rt_evaluate(model, recipe, JUDGED_BATCH, metrics));
+    const struct rt_model_info *info = rt_model_describe(model);
+    if (folder) {
+        RT_TRY(rt_report_metrics(folder, info, metrics));
+        RT_TRY(rt_report_panels(folder, model, recipe, PANELS));
+    }
+    snprintf(verdict->network, sizeof verdict->network, "%s", info->network);
+    verdict->parameters = metrics->parameters;
+    verdict->bytes = metrics->bytes;
+    verdict->accuracy = metrics->accuracy;
+    verdict->mean_iou = metrics->mean_iou;
+    verdict->mean_iou_labelled = metrics->mean_iou_labelled;
+    verdict->milliseconds = metrics->milliseconds_per_image;
+end:
+    rt_model_destroy(model);
+    free(metrics);
+    return status;
+}
+
+void print_verdicts(const struct verdict *verdicts, int count)
+{
+    printf("%-18s %-24s %10s %9s %9s %9s %9s %9s\n", "", "network", "parameters", "mean IoU",
+           "labelled", "accuracy", "ms/image", "size");
+    for (int i = 0; i < count; i++) {
+        const struct verdict *v = &verdicts[i];
+        printf("%-18s %-24s %10zu %9.4f %9.4f %7.2f %% %9.2f %6.2f MB\n", v->role, v->network,
+               v->parameters, v->mean_iou, v->mean_iou_labelled, 100 * v->accuracy, v->milliseconds,
+               (double)v->bytes / 1e6);
+    }
+}
+
+rt_status train_and_judge(struct rt_device *device, const struct rt_train_options *options,
+                          struct verdict *verdict)
+{
+    rt_status status = RT_OK;
+    char *weights = NULL, *folder = NULL;
+    struct rt_train_options watched = *options;
+    watched.progress = terminal_progress;
+    watched.stop = terminal_interrupted;
+    RT_TRY(rt_path_join(&weights, options->out, "best.safetensors"));
+    RT_TRY(rt_path_join(&folder, options->out, "eval"));
+    RT_TRY(rt_train(device, &watched, NULL));
+    RT_TRY(judge(device, weights, &options->data, folder, verdict));
+    status = rt_report_curves(options->out);
+end:
+    free(weights);
+    free(folder);
     return status;
 }

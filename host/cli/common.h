@@ -1,4 +1,4 @@
-/* What several subcommands share: options, and the steps from a file to a result. */
+/* What several subcommands share: options, and the steps from weights to a verdict. */
 #ifndef RT_CLI_COMMON_H
 #define RT_CLI_COMMON_H
 
@@ -16,5 +16,26 @@ struct device_choice {
 /* --device, --conv and the general options. */
 void add_device_options(struct command_line *line, struct device_choice *choice);
 rt_status open_device(struct rt_device **device, const struct device_choice *choice);
+
+/* Under a heading "Data": where it is, its palette, and what is held out. */
+void add_data_options(struct command_line *line, struct rt_data_recipe *recipe);
+
+/* A line of the table that compares models. */
+struct verdict {
+    const char *role; /* "teacher", "student alone", ... */
+    char network[96];
+    size_t parameters, bytes;
+    double accuracy, mean_iou, mean_iou_labelled, milliseconds;
+};
+
+/* Judges weights on the data's held-out part. With a folder, writes the metrics, the curves and
+ * panels there. Errors: those of rt_model_load, rt_evaluate and the report. */
+rt_status judge(struct rt_device *device, const char *weights, const struct rt_data_recipe *recipe,
+                const char *folder, struct verdict *verdict);
+void print_verdicts(const struct verdict *verdicts, int count);
+
+/* Trains, or distils, and judges the best weights into OUT/eval. */
+rt_status train_and_judge(struct rt_device *device, const struct rt_train_options *options,
+                          struct verdict *verdict);
 
 #endif

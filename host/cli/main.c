@@ -20,6 +20,11 @@ static rt_status run_help(int argc, char **argv);
 
 static const struct command commands[] = {
     {"devices", "show the OpenCL devices", run_devices},
+    {"data", "tell what a data set holds", run_data},
+    {"train", "train a network", run_train},
+    {"distill", "train a small network to answer as larger ones do", run_distill},
+    {"eval", "judge weights: metrics, curves, panels", run_eval},
+    {"predict", "segment images", run_predict},
     {"help", "explain a command", run_help},
 };
 

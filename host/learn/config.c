@@ -153,3 +153,51 @@ end:
     json_decref(now);
     return status;
 }
+
+/* The place of the named value's word among `names`; -1 where it is none of them. */
+static int choice(json_t *config, const char *name, const char *const *names)
+{
+    const char *word = json_string_value(json_object_get(config, name));
+    for (int i = 0; word && names[i]; i++)
+        if (strcmp(word, names[i]) == 0)
+            return i;
+    return -1;
+}
+
+rt_status rt_data_recipe_read(struct rt_data_recipe *recipe, const char *path)
+{
+    json_t *config;
+    const char *source;
+    json_t *palette = NULL;
+    double validation;
+    json_int_t seed;
+    rt_status status = RT_OK;
+    *recipe = (struct rt_data_recipe){0};
+    RT_TRY(read_config(&config, path));
+    int split = choice(config, "split", rt_split_names);
+    int scaling = choice(config, "scaling", rt_scaling_names);
+    if (split < 0 || scaling < 0 ||
+        json_unpack(config, "{s:s, s?o, s:i, s:F, s:I}", "data", &source, "palette", &palette,
+                    "patch", &recipe->patch, "validation", &validation, "split_seed", &seed) < 0)
+        RT_TRY(
+            rt_fail(RT_ERROR_FORMAT, "%s does not say how the run's data was cut and split", path));
+    recipe->split = (enum rt_split)split;
+    recipe->scaling = (enum rt_scaling_mode)scaling;
+    recipe->validation = validation;
+    recipe->seed = (uint64_t)seed;
+    RT_TRY(rt_copy_text((char **)&recipe->source, source));
+    if (json_is_string(palette))
+        RT_TRY(rt_copy_text((char **)&recipe->palette, json_string_value(palette)));
+end:
+    json_decref(config);
+    if (status < 0)
+        rt_data_recipe_finish(recipe);
+    return status;
+}
+
+void rt_data_recipe_finish(struct rt_data_recipe *recipe)
+{
+    free((char *)recipe->source);
+    free((char *)recipe->palette);
+    *recipe = (struct rt_data_recipe){0};
+}

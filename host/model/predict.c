@@ -176,3 +176,14 @@ end:
     free(t.result);
     return status;
 }
+
+void rt_probabilities_label(const float *probabilities, int classes, size_t pixels, uint8_t *labels)
+{
+    for (size_t i = 0; i < pixels; i++) {
+        size_t best = 0;
+        for (size_t c = 1; c < (size_t)classes; c++)
+            if (probabilities[c * pixels + i] > probabilities[best * pixels + i])
+                best = c;
+        labels[i] = (uint8_t)best;
+    }
+}

@@ -47,18 +47,6 @@ static rt_status crop(struct rt_image *part, const struct rt_image *image,
     return status;
 }
 
-/* labels[i] = the class of the largest of probabilities[class][i], the first of equals. */
-static void arg_max(const float *probabilities, int classes, size_t pixels, uint8_t *labels)
-{
-    for (size_t i = 0; i < pixels; i++) {
-        int best = 0;
-        for (int c = 1; c < classes; c++)
-            if (probabilities[c * pixels + i] > probabilities[best * pixels + i])
-                best = c;
-        labels[i] = (uint8_t)best;
-    }
-}
-
 /* The two palettes hold the same classes, maybe in another order, so colours are compared. */
 static void count_right(struct panel *panel, const uint8_t *labels, int classes,
                         const uint8_t *truth, const uint8_t *prediction)
@@ -89,7 +77,7 @@ static rt_status fill_panel(struct panel *panel, struct rt_model *model,
     RT_TRY(crop(&part, &image, patch, panel->size));
     RT_TRY(crop(&part_labels, &labels, patch, panel->size));
     RT_TRY(rt_model_predict(model, &part, 0, probabilities));
-    arg_max(probabilities, palette->count, pixels, predicted);
+    rt_probabilities_label(probabilities, palette->count, pixels, predicted);
     rt_palette_colorize(data_palette, part_labels.pixels, pixels, truth);
     rt_palette_colorize(palette, predicted, pixels, prediction);
     count_right(panel, part_labels.pixels, data_palette->count, truth, prediction);

@@ -33,6 +33,12 @@ struct rt_data_recipe {
     enum rt_scaling_mode scaling;
 };
 
+/* Reads from a run's config.json how its data was cut, split and scaled, so that its weights can be
+ * judged on the same held-out part. Release with rt_data_recipe_finish, for this alone owns its
+ * texts. Errors: IO, FORMAT, MEMORY. */
+rt_status rt_data_recipe_read(struct rt_data_recipe *recipe, const char *path);
+void rt_data_recipe_finish(struct rt_data_recipe *recipe);
+
 enum rt_schedule { RT_SCHEDULE_COSINE, RT_SCHEDULE_CONSTANT };
 
 struct rt_train_options {

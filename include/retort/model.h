@@ -61,6 +61,11 @@ double rt_model_flops(const struct rt_model *model, int height, int width);
 rt_status rt_model_predict(struct rt_model *model, const struct rt_image *image, int overlap,
                            float *probabilities);
 
+/* labels[i] = the class of the largest of probabilities[class][i], the first of equals, for
+ * `pixels` pixels. */
+void rt_probabilities_label(const float *probabilities, int classes, size_t pixels,
+                            uint8_t *labels);
+
 #ifdef __cplusplus
 }
 #endif

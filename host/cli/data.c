@@ -1,0 +1,97 @@
+/* retort data: what a data set holds. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+
+static double per_cent(uint64_t part, uint64_t whole)
+{
+    return whole ? 100 * (double)part / (double)whole : 0;
+}
+
+static void print_images(const struct rt_dataset_survey *survey)
+{
+    printf("images    %zu, %d x %d to %d x %d pixels\n", survey->images, survey->min_width,
+           survey->min_height, survey->max_width, survey->max_height);
+    printf("masks     ");
+    for (int i = 0; i < survey->kind_count; i++)
+        printf("%s%zu %s", i ? ", " : "", survey->kinds[i].images, survey->kinds[i].kind);
+    printf("\n");
+}
+
+static void print_classes(const struct rt_palette *palette, const struct rt_dataset_survey *survey)
+{
+    printf("palette   %s\n\n", palette->name);
+    for (int c = 0; c < palette->count; c++) {
+        const struct rt_class *class = &palette->classes[c];
+        printf("  %2d  #%02X%02X%02X  %-24s %8.3f %%%s\n", c, class->rgb[0], class->rgb[1],
+               class->rgb[2], class->name, per_cent(survey->class_pixels[c], survey->pixels),
+               c == palette->unlabeled ? "  (stands for unlabelled)" : "");
+    }
+    printf("      ignored  %-24s %8.3f %%\n", "", per_cent(survey->ignored_pixels, survey->pixels));
+}
+
+static void print_unknown(const struct rt_dataset_survey *survey)
+{
+    if (survey->unknown_colours == 0)
+        return;
+    printf("\n%zu colours are not in the palette; their pixels, in %zu masks, are ignored:\n",
+           survey->unknown_colours, survey->images_with_ignored);
+    for (int i = 0; i < survey->unknown_count; i++) {
+        const struct rt_unknown_colour *unknown = &survey->unknown[i];
+        printf("      #%02X%02X%02X  %" PRIu64 " pixels in %zu masks\n", unknown->rgb[0],
+               unknown->rgb[1], unknown->rgb[2], unknown->pixels, unknown->images);
+    }
+    if (survey->unknown_colours > (size_t)survey->unknown_count)
+        printf("      and more\n");
+}
+
+static void print_problems(const struct rt_dataset *dataset, const struct rt_dataset_survey *survey)
+{
+    size_t found = rt_dataset_problems(dataset);
+    if (found + survey->problem_count == 0)
+        return;
+    printf("\nproblems:\n");
+    for (size_t i = 0; i < found; i++)
+        printf("  %s\n", rt_dataset_problem(dataset, i));
+    for (size_t i = 0; i < survey->problem_count; i++)
+        printf("  %s\n", survey->problems[i]);
+}
+
+rt_status run_data(int argc, char **argv)
+{
+    rt_status status = RT_OK;
+    struct rt_dataset *dataset = NULL;
+    struct rt_dataset_survey survey = {0};
+    struct rt_dataset_options source = {0};
+    struct command_line line = {
+        .usage = "SRC",
+        .about = "Reads every image and mask of a data set, a folder or synth[:COUNT[,SEED]], and\n"
+                 "tells what is there: sizes, kinds of masks, classes, and whatever does not fit.",
+        .least = 1,
+        .most = 1,
+    };
+    const struct option options[] = {
+        OPTION_HEADING("Options"),
+        OPTION(OPTION_TEXT, "palette", &source.palette, .argument = "FILE",
+               .help = "classes and colours, a JSON file; found if not given"),
+    };
+    command_line_add(&line, options, RT_COUNT(options));
+    add_general_options(&line);
+    RT_TRY(command_line_parse(&line, argc, argv));
+    source.source = line.positionals.items[0];
+    RT_TRY(rt_dataset_open(&dataset, &source));
+    RT_TRY(rt_dataset_survey(dataset, &survey));
+    print_images(&survey);
+    print_classes(rt_dataset_palette(dataset), &survey);
+    print_unknown(&survey);
+    print_problems(dataset, &survey);
+end:
+    rt_dataset_survey_finish(&survey);
+    rt_dataset_close(dataset);
+    command_line_finish(&line);
+    return status;
+}

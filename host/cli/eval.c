@@ -1,0 +1,73 @@
+/* retort eval: judges weights. */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+
+struct evaluation {
+    const char *weights, *out;
+    struct rt_data_recipe recipe;
+    struct device_choice device;
+};
+
+static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
+{
+    struct command_line line = {
+        .usage = "--model FILE --out DIR [--data SRC] [--option VALUE ...]",
+        .about = "Judges weights on the held-out part of the data: metrics.json, precision-recall\n"
+                 "curves, the confusion matrix and segmented panels. For weights in a run folder,\n"
+                 "the data and its split are by default those of the run.",
+    };
+    const struct option options[] = {
+        OPTION_HEADING("Evaluation"),
+        OPTION(OPTION_TEXT, "model", &evaluation->weights, .argument = "FILE", .required = true,
+               .help = "weights, as in RUN/best.safetensors"),
+        OPTION(OPTION_TEXT, "out", &evaluation->out, .argument = "DIR", .required = true,
+               .help = "the folder for what is found"),
+    };
+    command_line_add(&line, options, RT_COUNT(options));
+    add_data_options(&line, &evaluation->recipe);
+    add_device_options(&line, &evaluation->device);
+    rt_status status = command_line_parse(&line, argc, argv);
+    command_line_finish(&line);
+    return status;
+}
+
+/* The recipe of the run that the weights are from; zeroed where they lie in no run folder. */
+static rt_status find_recipe(const char *weights, struct rt_data_recipe *recipe)
+{
+    char *config;
+    int folder = (int)(rt_path_name(weights) - weights);
+    rt_status status = rt_format(&config, "%.*sconfig.json", folder, weights);
+    if (status == RT_OK && rt_path_exists(config))
+        status = rt_data_recipe_read(recipe, config);
+    free(config);
+    return status;
+}
+
+rt_status run_eval(int argc, char **argv)
+{
+    rt_status status = RT_OK;
+    struct rt_train_options defaults;
+    struct rt_data_recipe of_run = {0};
+    struct rt_device *device = NULL;
+    struct verdict verdict = {.role = "evaluated"};
+    rt_train_defaults(&defaults);
+    struct evaluation evaluation = {.recipe = defaults.data};
+    RT_TRY(parse(&evaluation, argc, argv));
+    RT_TRY(find_recipe(evaluation.weights, &of_run));
+    if (of_run.source) {
+        evaluation.recipe = of_run;
+        RT_TRY(parse(&evaluation, argc, argv)); /* again: what is given goes before the run's */
+    }
+    RT_TRY(open_device(&device, &evaluation.device));
+    RT_TRY(judge(device, evaluation.weights, &evaluation.recipe, evaluation.out, &verdict));
+    print_verdicts(&verdict, 1);
+end:
+    rt_device_close(device);
+    rt_data_recipe_finish(&of_run);
+    return status;
+}

@@ -1,0 +1,141 @@
+/* retort predict: segments images of any size. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+
+struct prediction {
+    const char *weights, *out;
+    int overlap; /* -1: an eighth of a tile */
+    bool force;
+    struct device_choice device;
+};
+
+/* OUT/STEM.png in *path, released by free(). */
+static rt_status mask_path(char **path, const char *out, const char *image)
+{
+    char *stem = NULL;
+    rt_status status = rt_path_stem(&stem, image);
+    if (status == RT_OK)
+        status = rt_format(path, "%s/%s.png", out, stem);
+    free(stem);
+    return status;
+}
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Nothing is written before it is known that nothing gets lost. */
+static rt_status check_outputs(const struct prediction *prediction,
+                               const struct option_texts *images)
+{
+    rt_status status = RT_OK;
+    size_t count = (size_t)images->count;
+    char **paths = NULL;
+    RT_TRY(rt_alloc(&paths, count, sizeof *paths));
+    for (size_t i = 0; i < count; i++) {
+        RT_TRY(mask_path(&paths[i], prediction->out, images->items[i]));
+        if (rt_path_is_same(paths[i], images->items[i]))
+            RT_TRY(rt_fail(RT_ERROR_ARGUMENT,
+                           "the mask of %s would overwrite it: choose another --out",
+                           images->items[i]));
+        if (!prediction->force && rt_path_exists(paths[i]))
+            RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "%s exists; --force replaces it", paths[i]));
+    }
+    qsort(paths, count, sizeof *paths, compare_texts);
+    for (size_t i = 1; i < count; i++)
+        if (strcmp(paths[i - 1], paths[i]) == 0)
+            RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "two images would be written to %s", paths[i]));
+end:
+    for (size_t i = 0; paths && i < count; i++)
+        free(paths[i]);
+    free(paths);
+    return status;
+}
+
+static rt_status segment(struct rt_model *model, const struct prediction *prediction,
+                         const char *image_path)
+{
+    rt_status status = RT_OK;
+    const struct rt_model_info *info = rt_model_describe(model);
+    int classes = info->palette.count;
+    struct rt_image image = {0}, mask = {0};
+    float *probabilities = NULL;
+    uint8_t *labels = NULL;
+    char *path = NULL;
+    RT_TRY(mask_path(&path, prediction->out, image_path));
+    RT_TRY(rt_image_read(&image, image_path));
+    size_t pixels = (size_t)image.width * (size_t)image.height;
+    RT_TRY(rt_alloc(&probabilities, pixels * (size_t)classes, sizeof *probabilities));
+    RT_TRY(rt_alloc(&labels, pixels, 1));
+    RT_TRY(rt_image_init(&mask, image.width, image.height, 3));
+    RT_TRY(rt_model_predict(model, &image,
+                            prediction->overlap < 0 ? info->patch / 8 : prediction->overlap,
+                            probabilities));
+    rt_probabilities_label(probabilities, classes, pixels, labels);
+    rt_palette_colorize(&info->palette, labels, pixels, mask.pixels);
+    RT_TRY(rt_image_write_png(&mask, path));
+    printf("%s\n", path);
+end:
+    free(path);
+    free(probabilities);
+    free(labels);
+    rt_image_finish(&image);
+    rt_image_finish(&mask);
+    return status;
+}
+
+static rt_status run(const struct prediction *prediction, const struct option_texts *images)
+{
+    rt_status status = RT_OK;
+    struct rt_device *device = NULL;
+    struct rt_model *model = NULL;
+    RT_TRY(check_outputs(prediction, images));
+    RT_TRY(open_device(&device, &prediction->device));
+    RT_TRY(rt_model_load(&model, device, prediction->weights));
+    RT_TRY(rt_folder_create(prediction->out));
+    for (int i = 0; i < images->count; i++)
+        RT_TRY(segment(model, prediction, images->items[i]));
+end:
+    rt_model_destroy(model);
+    rt_device_close(device);
+    return status;
+}
+
+rt_status run_predict(int argc, char **argv)
+{
+    struct prediction prediction = {.overlap = -1};
+    struct command_line line = {
+        .usage = "--model FILE --out DIR [--option VALUE ...] IMAGE...",
+        .about =
+            "Segments JPEG or PNG images of any size. The mask of PHOTO.jpg, in the colours of\n"
+            "the palette that the model was trained with, is DIR/PHOTO.png.",
+        .least = 1,
+        .most = -1,
+    };
+    const struct option options[] = {
+        OPTION_HEADING("Prediction"),
+        OPTION(OPTION_TEXT, "model", &prediction.weights, .argument = "FILE", .required = true,
+               .help = "weights, as in RUN/best.safetensors"),
+        OPTION(OPTION_TEXT, "out", &prediction.out, .argument = "DIR", .required = true,
+               .help = "the folder for the masks"),
+        OPTION(OPTION_INT, "overlap", &prediction.overlap, .argument = "N", .least = 0,
+               .most = 2048,
+               .help = "pixels that neighbouring tiles share; an eighth of a tile if not given"),
+        OPTION(OPTION_FLAG, "force", &prediction.force, .help = "replace masks that are there"),
+    };
+    command_line_add(&line, options, RT_COUNT(options));
+    add_device_options(&line, &prediction.device);
+    rt_status status = command_line_parse(&line, argc, argv);
+    if (status == RT_OK)
+        status = run(&prediction, &line.positionals);
+    command_line_finish(&line);
+    return status;
+}

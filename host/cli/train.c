@@ -1,0 +1,185 @@
+/* retort train and retort distill: a run folder with weights, log and verdict. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+#include "cli/terminal.h"
+#include "learn/names.h"
+
+struct training {
+    struct rt_train_options options;
+    struct device_choice device;
+    struct option_texts teachers;
+    unsigned soft; /* the place in soft_names */
+    bool control;
+};
+
+static const char *const soft_names[] = {"kl", "logits", NULL}; /* enum rt_soft_loss but NONE */
+
+static void add_training_options(struct command_line *line, struct rt_train_options *o)
+{
+    const struct option data[] = {
+        OPTION(OPTION_INT, "patch", &o->data.patch, .argument = "N", .least = 16, .most = 4096,
+               .help = "width and height of the patches, pixels"),
+        OPTION(OPTION_FLAG, "augment", &o->augment,
+               .help = "flip, turn and brighten patches at random"),
+        OPTION(OPTION_CHOICE, "scaling", &o->data.scaling, .choices = rt_scaling_names,
+               .help = "to the deviation over the data, or to each patch's range"),
+    };
+    const struct option learning[] = {
+        OPTION_HEADING("Network and training"),
+        OPTION(OPTION_TEXT, "model", &o->network, .argument = "NET",
+               .help = "unet:W[,depth=D][,up=transpose|nearest|bilinear][,norm=none|batch]"
+                       "[,dropout=P]"),
+        OPTION(OPTION_INT, "epochs", &o->epochs, .argument = "N", .least = 1, .most = 1e6,
+               .help = "passes over the training patches"),
+        OPTION(OPTION_INT, "batch", &o->batch, .argument = "N", .least = 1, .most = 4096,
+               .help = "patches a step"),
+        OPTION(OPTION_NUMBER, "lr", &o->rate, .argument = "F", .least = 1e-9, .most = 10,
+               .help = "learning rate at the start"),
+        OPTION(OPTION_CHOICE, "schedule", &o->schedule, .choices = rt_schedule_names,
+               .help = "of the learning rate"),
+        OPTION(OPTION_INT, "patience", &o->patience, .argument = "N", .least = 0, .most = 1e6,
+               .help = "stop after so many epochs without a better mean IoU; 0 never does"),
+        OPTION(OPTION_CHOICE, "loss", &o->loss, .choices = rt_hard_loss_names,
+               .help = "against the masks"),
+        OPTION(OPTION_CHOICE, "optimizer", &o->optimizer.kind, .choices = rt_optimizer_names,
+               .help = "the rule of a step"),
+        OPTION(OPTION_NUMBER, "weight-decay", &o->optimizer.decay, .argument = "F", .least = 0,
+               .most = 1, .help = "pulls weights to zero"),
+        OPTION(OPTION_NUMBER, "momentum", &o->optimizer.momentum, .argument = "F", .least = 0,
+               .most = 0.9999, .help = "of sgd"),
+        OPTION(OPTION_SEED, "seed", &o->seed, .argument = "N",
+               .help = "of weights, order, augmentation and dropout"),
+        OPTION_HEADING("Run"),
+        OPTION(OPTION_TEXT, "out", &o->out, .argument = "RUN", .required = true,
+               .help = "the run folder"),
+        OPTION(OPTION_FLAG, "resume", &o->resume, .help = "go on with the run that is there"),
+        OPTION(OPTION_FLAG, "force", &o->force, .help = "replace the run that is there"),
+    };
+    add_data_options(line, &o->data);
+    command_line_add(line, data, RT_COUNT(data));
+    command_line_add(line, learning, RT_COUNT(learning));
+}
+
+static void add_distilling_options(struct command_line *line, struct training *training)
+{
+    struct rt_train_options *o = &training->options;
+    const struct option options[] = {
+        OPTION_HEADING("Distillation"),
+        OPTION(OPTION_TEXTS, "teacher", &training->teachers, .argument = "FILE", .required = true,
+               .help = "weights to learn from; several are averaged"),
+        OPTION(OPTION_NUMBER, "alpha", &o->alpha, .argument = "F", .least = 0, .most = 1,
+               .help = "loss = alpha * hard + (1 - alpha) * soft"),
+        OPTION(OPTION_NUMBER, "temperature", &o->temperature, .argument = "F", .least = 0.01,
+               .most = 1000, .help = "softens both sides' probabilities"),
+        OPTION(OPTION_CHOICE, "soft", &training->soft, .choices = soft_names,
+               .help = "against the teacher: divergence, or squared difference of logits"),
+        OPTION(OPTION_TEXT, "transfer", &o->transfer, .argument = "DIR",
+               .help = "unlabelled images to learn from the teacher alone"),
+        OPTION(OPTION_FLAG, "control", &training->control,
+               .help = "also train the same student without a teacher, into RUN/control"),
+    };
+    command_line_add(line, options, RT_COUNT(options));
+}
+
+/* The teachers, each as its own row. */
+static rt_status judge_teachers(struct rt_device *device, const struct training *training,
+                                struct verdict *verdicts)
+{
+    rt_status status = RT_OK;
+    for (int i = 0; i < training->teachers.count; i++) {
+        verdicts[i].role = "teacher";
+        RT_TRY(judge(device, training->teachers.items[i], &training->options.data, NULL,
+                     &verdicts[i]));
+    }
+end:
+    return status;
+}
+
+/* The student without teachers: everything else as it was. */
+static rt_status train_control(struct rt_device *device, const struct training *training,
+                               struct verdict *verdict)
+{
+    rt_status status = RT_OK;
+    char *out = NULL, *config = NULL;
+    struct rt_train_options options = training->options;
+    RT_TRY(rt_path_join(&out, training->options.out, "control"));
+    RT_TRY(rt_path_join(&config, out, "config.json"));
+    options.teacher_count = 0;
+    options.transfer = NULL;
+    options.out = out;
+    options.resume = options.resume && rt_path_exists(config);
+    verdict->role = "student alone";
+    status = train_and_judge(device, &options, verdict);
+end:
+    free(out);
+    free(config);
+    return status;
+}
+
+static rt_status run(const struct training *training)
+{
+    rt_status status = RT_OK;
+    struct rt_device *device = NULL;
+    struct verdict *verdicts = NULL;
+    int teachers = training->teachers.count, count = teachers;
+    RT_TRY(rt_alloc(&verdicts, (size_t)teachers + 2, sizeof *verdicts));
+    RT_TRY(open_device(&device, &training->device));
+    terminal_catch_interrupts();
+    struct verdict trained = {.role = teachers ? "student distilled" : "trained"};
+    RT_TRY(train_and_judge(device, &training->options, &trained));
+    RT_TRY(judge_teachers(device, training, verdicts));
+    if (training->control)
+        RT_TRY(train_control(device, training, &verdicts[count++]));
+    verdicts[count++] = trained;
+    print_verdicts(verdicts, count);
+end:
+    free(verdicts);
+    rt_device_close(device);
+    return status;
+}
+
+static rt_status parse_and_run(struct command_line *line, bool distill, int argc, char **argv)
+{
+    rt_status status = RT_OK;
+    struct training training = {0};
+    struct rt_train_options *options = &training.options;
+    rt_train_defaults(options);
+    if (distill)
+        add_distilling_options(line, &training);
+    add_training_options(line, options);
+    add_device_options(line, &training.device);
+    RT_TRY(command_line_parse(line, argc, argv));
+    options->teachers = training.teachers.items;
+    options->teacher_count = training.teachers.count;
+    options->soft = RT_SOFT_KL + training.soft;
+    status = run(&training);
+end:
+    command_line_finish(line);
+    return status;
+}
+
+rt_status run_train(int argc, char **argv)
+{
+    struct command_line line = {
+        .usage = "--out RUN [--data SRC] [--model NET] [--option VALUE ...]",
+        .about = "Trains a network and judges it on the held-out part of the data. RUN will hold\n"
+                 "config.json, log.csv, best and last.safetensors, and the verdict in eval/.",
+    };
+    return parse_and_run(&line, false, argc, argv);
+}
+
+rt_status run_distill(int argc, char **argv)
+{
+    struct command_line line = {
+        .usage = "--teacher FILE --out RUN [--data SRC] [--model NET] [--option VALUE ...]",
+        .about = "Trains a small network, the student, to answer as its teachers do, and compares\n"
+                 "them on the held-out part of the data (arXiv 1503.02531).",
+    };
+    return parse_and_run(&line, true, argc, argv);
+}
