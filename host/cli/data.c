@@ -38,7 +38,7 @@ static void print_unknown(const struct rt_dataset_survey *survey)
 {
     if (survey->unknown_colours == 0)
         return;
-    printf("\n%zu colours are not in the palette; their pixels, in %zu masks, are ignored:\n",
+    printf("\ncolours outside the palette (%zu in %zu masks), whose pixels are ignored:\n",
            survey->unknown_colours, survey->images_with_ignored);
     for (int i = 0; i < survey->unknown_count; i++) {
         const struct rt_unknown_colour *unknown = &survey->unknown[i];
