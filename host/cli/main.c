@@ -25,6 +25,7 @@ static const struct command commands[] = {
     {"distill", "train a small network to answer as larger ones do", run_distill},
     {"eval", "judge weights: metrics, curves, panels", run_eval},
     {"predict", "segment images", run_predict},
+    {"report", "write one page about some runs", run_report},
     {"help", "explain a command", run_help},
 };
 

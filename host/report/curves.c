@@ -19,7 +19,7 @@ rt_status rt_report_curves(const char *run)
     const char *style = count > 1 ? "lines linewidth 2" : "points pointtype 7";
     fprintf(plot.script,
             "set key outside top center horizontal\n"
-            "set xlabel 'epoch'\nset xrange [1:%zu]\nset multiplot layout 1,2\n"
+            "set xlabel 'epoch'\nset xrange [1:%zu]\nset xtics %s\nset multiplot layout 1,2\n"
             "set ylabel 'loss'\nset yrange [0:*]\n"
             "plot 'log.csv' skip 1 using 1:2 with %s linecolor rgb '#1f77b4' title 'training', \\\n"
             "  '' skip 1 using 1:3 with %s linecolor rgb '#d95f02' title 'validation'\n"
@@ -27,7 +27,7 @@ rt_status rt_report_curves(const char *run)
             "plot 'log.csv' skip 1 using 1:5 with %s linecolor rgb '#2a7f3f' title 'mean IoU', \\\n"
             "  '' skip 1 using 1:4 with %s linecolor rgb '#8856a7' title 'accuracy'\n"
             "unset multiplot\n",
-            count > 1 ? count : 2, style, style, style, style);
+            count > 1 ? count : 2, count > 12 ? "autofreq" : "1", style, style, style, style);
     status = rt_plot_finish(&plot);
 end:
     free(path);

@@ -31,7 +31,6 @@ rt_status rt_plot_begin(struct rt_plot *plot, const char *folder, const char *na
     RT_TRY(rt_path_join(&path, folder, file));
     RT_TRY(rt_file_begin(&plot->writer, path));
     plot->script = plot->writer.stream;
-    fprintf(plot->script, "set output '%s.png'\n", name);
 end:
     free(file);
     free(path);
@@ -45,13 +44,14 @@ void rt_plot_chart(struct rt_plot *plot, int width, int height)
     fprintf(plot->script,
             "set terminal pngcairo noenhanced font 'DejaVu Sans,11' background '#ffffff' "
             "size %d,%d fontscale 2 linewidth 2 pointscale 2\n"
+            "set output '%s.png'\n"
             "set datafile separator comma\n"
             "set datafile missing 'nan'\n"
             "set border 3 linecolor rgb '#9a9a9a'\n"
             "set tics nomirror textcolor rgb '#404040'\n"
             "set grid linecolor rgb '#e8e8e8' linewidth 1 linetype 1\n"
             "set key outside right top Left reverse samplen 2 spacing 1.3\n",
-            2 * width, 2 * height);
+            2 * width, 2 * height, plot->name);
 }
 
 void rt_plot_text(FILE *script, const char *text)
@@ -114,10 +114,10 @@ rt_status rt_plot_finish(struct rt_plot *plot)
     RT_TRY(rt_format(&file, "%s.gp", plot->name));
     int exit_status = 0, error = run_gnuplot(plot->folder, file, &exit_status);
     if (error == ENOENT)
-        rt_warn("%s/%s.png is left out: gnuplot is not installed", plot->folder, plot->name);
+        rt_warn("the pictures of %s/%s are left out: gnuplot is not installed", plot->folder, file);
     else if (error || exit_status)
-        rt_warn("%s/%s.png is left out: gnuplot fails; `gnuplot %s` there tells why", plot->folder,
-                plot->name, file);
+        rt_warn("the pictures of %s/%s are left out: gnuplot fails; run it there to see why",
+                plot->folder, file);
 end:
     free(file);
     release(plot);

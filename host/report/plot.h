@@ -12,12 +12,12 @@ struct rt_plot {
     char *folder, *name;
 };
 
-/* Starts the script; the caller sets a pngcairo terminal, or has rt_plot_chart do so. Errors: IO,
- * MEMORY. */
+/* Starts the script; rt_plot_chart goes on, or the caller with a terminal and output of its own.
+ * Errors: IO, MEMORY. */
 rt_status rt_plot_begin(struct rt_plot *plot, const char *folder, const char *name);
 
-/* A canvas for lines and axes in retort's style, width x height on a page, and twice as many pixels
- * for sharp screens. */
+/* NAME.png in retort's style, width x height on a page and twice as many pixels, for sharp screens.
+ */
 void rt_plot_chart(struct rt_plot *plot, int width, int height);
 
 /* Writes text into a gnuplot command as a string. */
