@@ -19,6 +19,7 @@ struct command {
 static rt_status run_help(int argc, char **argv);
 
 static const struct command commands[] = {
+    {"demo", "run the whole chain in some minutes", run_demo},
     {"devices", "show the OpenCL devices", run_devices},
     {"data", "tell what a data set holds", run_data},
     {"train", "train a network", run_train},
