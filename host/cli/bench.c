@@ -349,8 +349,6 @@ rt_status run_bench(int argc, char **argv)
                .help = "width and height of an image, pixels"),
         OPTION(OPTION_INT, "steps", &bench.steps, .argument = "N", .least = 1, .most = 1000,
                .help = "timed steps, of which the median counts"),
-        OPTION(OPTION_FLAG, "operations", &shares,
-               .help = "also print the share of each operation"),
         OPTION(OPTION_FLAG, "json", &json, .help = "print JSON, with the shares"),
     };
     command_line_add(&line, options, RT_COUNT(options));

@@ -4,6 +4,7 @@
 
 #include "retort/status.h"
 
+rt_status run_bench(int argc, char **argv);
 rt_status run_data(int argc, char **argv);
 rt_status run_demo(int argc, char **argv);
 rt_status run_devices(int argc, char **argv);

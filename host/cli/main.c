@@ -27,6 +27,7 @@ static const struct command commands[] = {
     {"eval", "judge weights: metrics, curves, panels", run_eval},
     {"predict", "segment images", run_predict},
     {"report", "write one page about some runs", run_report},
+    {"bench", "time inference, training and distillation", run_bench},
     {"help", "explain a command", run_help},
 };
 
