@@ -101,6 +101,8 @@ static void files_appear_whole_or_not_at_all(void **state)
     assert_fails(rt_file_read("/nowhere/x", 4, &bytes, &size), RT_ERROR_IO, "/nowhere/x");
     if (rt_path_exists("/dev/full"))
         assert_fails(rt_file_begin(&writer, "/dev/full/x"), RT_ERROR_IO, "/dev/full/x");
+    assert_fails(rt_file_begin(&writer, "/dev/null"), RT_ERROR_IO, "not a regular file");
+    assert_fails(rt_file_begin(&writer, deep), RT_ERROR_IO, "not a regular file");
     unlink(path);
     rmdir(deep);
     free(deep);

@@ -1,44 +1,17 @@
-/* The program as its user meets it: exit statuses, messages, files. */
+/* The program as its user meets it: exit statuses and messages. */
 #include "test.h"
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-static char output[1 << 16]; /* of the last command, both streams */
-
-/* Runs `retort ARGUMENTS`, read by a shell, and returns its exit status. */
-static int retort(const char *format, ...)
-{
-    char arguments[2048], command[4096];
-    va_list list;
-    va_start(list, format);
-    vsnprintf(arguments, sizeof arguments, format, list);
-    va_end(list);
-    snprintf(command, sizeof command, "exec 2>&1; '%s' %s", getenv("RETORT_PROGRAM"), arguments);
-    FILE *stream = popen(command, "r");
-    assert_non_null(stream);
-    size_t length = fread(output, 1, sizeof output - 1, stream);
-    output[length] = 0;
-    int status = pclose(stream);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-/* The last command said this. */
-static void assert_said(const char *text)
-{
-    if (!strstr(output, text))
-        fail_msg("'%s' is not in the output '%s'", text, output);
-}
+#include "program.h"
 
 static void wrong_usage_is_told(void **state)
 {
     (void)state;
-    assert_int_equal(retort(""), 2);
+    assert_int_equal(retort("%s", ""), 2);
     assert_said("usage: retort");
     assert_int_equal(retort("devces"), 2);
     assert_said("retort: there is no command 'devces'; did you mean devices?");
@@ -56,6 +29,53 @@ static void wrong_usage_is_told(void **state)
     assert_said("'surplus'");
 }
 
+static void values_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *message;
+    } wrong[] = {
+        {"train", "retort: train needs --out; see retort train --help"},
+        {"train --out", "--out needs a value"},
+        {"train --out x --epochs 0", "--epochs is 0, but must be from 1 to"},
+        {"train --out x --epochs 1.5", "--epochs takes a whole number, not '1.5'"},
+        {"train --out x --lr fast", "--lr takes a number, not 'fast'"},
+        {"train --out x --lr nan", "--lr takes a number, not 'nan'"},
+        {"train --out x --seed -1", "--seed takes a whole number from 0 to 2^64 - 1, not '-1'"},
+        {"train --out x --loss mse", "--loss takes ce|dice|focal|dice+focal, not 'mse'"},
+        {"train --out x --conv=fast", "--conv takes auto|direct|gemm, not 'fast'"},
+        {"train --out x --alpha 1", "train has no option --alpha"},
+        {"distill --out x", "distill needs --teacher"},
+        {"predict --model x --out y", "predict needs more arguments"},
+        {"data a b", "data does not know what to do with 'b'"},
+        {"data /nowhere/at/all", "/nowhere/at/all"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int status = retort("%s", wrong[i].arguments);
+        assert_int_equal(status, i + 1 < sizeof wrong / sizeof *wrong ? 2 : 1);
+        assert_said(wrong[i].message);
+    }
+}
+
+static void every_command_explains_itself(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"devices", "data",    "train", "distill",
+                                           "eval",    "predict", "report"};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char usage[64];
+        snprintf(usage, sizeof usage, "usage: retort %s ", commands[i]);
+        assert_int_equal(retort("%s --help", commands[i]), 0);
+        assert_said(usage);
+        assert_int_equal(retort("help %s", commands[i]), 0);
+        assert_said(usage);
+    }
+    retort("train --help");
+    assert_said("(default: unet:16)");
+    assert_said("(default: 0.001)");
+    assert_said("--out RUN                 the run folder (required)");
+}
+
 static void help_and_version(void **state)
 {
     (void)state;
@@ -63,10 +83,6 @@ static void help_and_version(void **state)
     assert_said("retort ");
     assert_int_equal(retort("help"), 0);
     assert_said("show the OpenCL devices");
-    assert_int_equal(retort("devices --help"), 0);
-    assert_said("--json");
-    assert_int_equal(retort("help devices"), 0);
-    assert_said("--json");
 }
 
 static void output_that_cannot_be_written(void **state)
@@ -82,7 +98,7 @@ static void devices_as_json(void **state)
 {
     (void)state;
     assert_int_equal(retort("devices --json"), 0);
-    json_t *list = json_loads(output, 0, NULL);
+    json_t *list = json_loads(program_output, 0, NULL);
     assert_true(json_is_array(list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *device = json_array_get(list, i);
@@ -96,10 +112,9 @@ static void devices_as_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wrong_usage_is_told),
-        cmocka_unit_test(help_and_version),
-        cmocka_unit_test(output_that_cannot_be_written),
-        cmocka_unit_test(devices_as_json),
+        cmocka_unit_test(wrong_usage_is_told),           cmocka_unit_test(values_are_checked),
+        cmocka_unit_test(every_command_explains_itself), cmocka_unit_test(help_and_version),
+        cmocka_unit_test(output_that_cannot_be_written), cmocka_unit_test(devices_as_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

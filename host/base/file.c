@@ -58,7 +58,11 @@ static void writer_release(struct rt_file_writer *writer)
 rt_status rt_file_begin(struct rt_file_writer *writer, const char *path)
 {
     rt_status status = RT_OK;
+    struct stat info;
     memset(writer, 0, sizeof *writer);
+    /* The rename would put a file in the place of a device such as /dev/null. */
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return rt_fail(RT_ERROR_IO, "cannot write %s: it is not a regular file", path);
     RT_TRY(rt_copy_text(&writer->path, path));
     RT_TRY(rt_format(&writer->temporary, "%s.%ld.tmp", path, (long)getpid()));
     writer->stream = fopen(writer->temporary, "wb");

@@ -1,0 +1,17 @@
+/* Running the program that is tested. */
+#ifndef RT_TESTS_PROGRAM_H
+#define RT_TESTS_PROGRAM_H
+
+/* What the last command wrote, to both streams. */
+extern char program_output[1 << 16];
+
+/* Runs `retort ARGUMENTS`, read by a shell, and returns its exit status. */
+int retort(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Runs a shell script, with the program as "$RETORT_PROGRAM". */
+int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Fails unless the last command wrote this. */
+void assert_said(const char *text);
+
+#endif
