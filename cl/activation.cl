@@ -22,13 +22,11 @@ __kernel void activation_backward(__global float *dy, ulong dy_offset, ulong dy_
     y += y_offset + n * y_stride + c * (size_t)y_plane;
     vec sum = (vec)(0);
     for (int i = from; i < to; i += VEC) {
-        vec gradient = LOAD(dy + i);
+        vec gradient = load_part(dy + i, to - i);
         if (relu) {
             gradient = select((vec)(0), gradient * scale, LOAD(y + i) > (vec)(0));
             store_row(dy + i, gradient, i, to);
         }
-        if (i + VEC > to)
-            gradient = select((vec)(0), gradient, LANES + i < to);
         sum += gradient;
     }
     if (partial)

@@ -131,7 +131,8 @@ __kernel void batch_norm_statistics(__global const float *partial, ulong partial
     statistics[channels] = 1 / sqrt(variance + epsilon);
 }
 
-/* One work-item takes `rows` rows, `columns` elements of each. */
+/* One work-item takes `rows` rows of four channels, which share their random words, and `columns`
+ * elements of each. */
 __kernel void batch_norm_forward(TENSOR(x), TENSOR(y), __global const float *statistics,
                                  ulong statistics_offset, __global const float *gamma,
                                  ulong gamma_offset, __global const float *beta, ulong beta_offset,
@@ -140,26 +141,32 @@ __kernel void batch_norm_forward(TENSOR(x), TENSOR(y), __global const float *sta
 {
     const dropout d = {threshold, keep_scale, key, step};
     const int left = (int)get_global_id(0) * columns, right = min(left + columns, w);
-    const int top = (int)get_global_id(1) * rows, bottom = min(top + rows, channels * h);
+    const int top = (int)get_global_id(1) * rows, bottom = min(top + rows, (channels + 3) / 4 * h);
     const size_t n = get_global_id(2);
     statistics += statistics_offset;
+    gamma += gamma_offset;
+    beta += beta_offset;
     for (int row = top; row < bottom; row++) {
-        const int c = row / h, i = row % h;
-        __global const float *from = x + x_offset + n * x_stride + c * (size_t)x_plane + i * w;
-        __global float *to = y + y_offset + n * y_stride + c * (size_t)y_plane + i * w;
-        const float mean = statistics[c];
-        const vec scale = statistics[channels + c] * gamma[gamma_offset + c];
-        const vec shift = beta[beta_offset + c];
+        const int first = row / h * 4, i = row % h;
+        __global const float *from = x + x_offset + n * x_stride + i * w;
+        __global float *to = y + y_offset + n * y_stride + i * w;
         for (int j = left; j < right; j += VEC) {
-            vec z = fma(LOAD(from + j) - mean, scale, shift);
-            if (relu)
-                z = fmax(z, 0.0f);
-            if (threshold) {
-                uvec words[4];
-                dropout_words(words, d, n, c, i, j, w);
-                z = drop(z, words[c % 4], d, i);
+            uvec words[4];
+            if (threshold)
+                dropout_words(words, d, n, first, i, j, w);
+#pragma unroll
+            for (int k = 0; k < 4; k++) {
+                const int c = first + k;
+                if (c >= channels)
+                    continue;
+                const vec centred = LOAD(from + c * (size_t)x_plane + j) - statistics[c];
+                vec z = fma(centred, (vec)(statistics[channels + c] * gamma[c]), (vec)(beta[c]));
+                if (relu)
+                    z = fmax(z, 0.0f);
+                if (threshold)
+                    z = drop(z, words[k], d, i);
+                store_row(to + c * (size_t)y_plane + j, z, j, right);
             }
-            store_row(to + j, z, j, right);
         }
     }
 }

@@ -77,7 +77,8 @@ static rt_status forward(const struct rt_op_call *call)
 {
     const struct rt_batch_norm *a = call->attributes;
     const struct rt_shape s = call->x[0].shape;
-    const struct rt_share share = rt_share(call->device, (size_t)s.w, (size_t)s.c * (size_t)s.h);
+    const struct rt_share share =
+        rt_share(call->device, (size_t)s.w, ((size_t)s.c + 3) / 4 * (size_t)s.h);
     const struct rt_dropout dropout = rt_dropout_of(call, &a->activation);
     struct rt_tensor partial = RT_TENSOR_NONE;
     rt_status status = RT_OK;
