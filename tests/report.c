@@ -191,6 +191,73 @@ static void no_gnuplot_is_no_failure(void **state)
     assert_fails(rt_report_metrics("/dev/null/x", &model, &metrics), RT_ERROR_IO, "/dev/null/x");
 }
 
+/* RUN/config.json and RUN/eval/metrics.json, as an evaluated run has them. */
+static void make_run(const char *run, const char *config, const char *network)
+{
+    static struct rt_model_info model;
+    static struct rt_metrics metrics;
+    char name[64], eval[256];
+    make_metrics(&model, &metrics);
+    snprintf(model.network, sizeof model.network, "%s", network);
+    snprintf(eval, sizeof eval, "%s/%s/eval", folder, run);
+    assert_ok(rt_report_metrics(eval, &model, &metrics));
+    snprintf(name, sizeof name, "%s/config.json", run);
+    write_text(name, config);
+}
+
+static const char *position(const char *page, const char *text)
+{
+    const char *found = strstr(page, text);
+    if (!found)
+        fail_msg("'%s' is not on the page", text);
+    return found;
+}
+
+static void a_page_tells_roles_and_escapes(void **state)
+{
+    (void)state;
+    char out[128], first[128], second[128];
+    make_run("a", "{\"network\": \"<script>alert(1)</script>\"}", "unet:16");
+    make_run("b", "{\"teachers\": [\"a/best.safetensors\"]}", "unet:4");
+    make_run("b/control", "{}", "unet:4");
+    snprintf(first, sizeof first, "%s/a", folder);
+    snprintf(second, sizeof second, "%s/b", folder);
+    snprintf(out, sizeof out, "%s/page.html", folder);
+    assert_ok(rt_report_html(out, (const char *const[]){first, second}, 2));
+    char *page;
+    size_t size;
+    assert_ok(rt_file_read(out, 1 << 26, &page, &size));
+    const char *teacher = position(page, "<td class=\"text\">teacher</td>");
+    const char *alone = position(page, "<td class=\"text\">student alone</td>");
+    const char *distilled = position(page, "<td class=\"text\">student distilled</td>");
+    assert_true(teacher < alone && alone < distilled);
+    position(page, "O&#39;Hara&#39;s &lt;field&gt; &amp; &quot;co&quot;");
+    position(page, "&lt;script&gt;alert(1)");
+    assert_null(strstr(page, "<script"));
+    assert_null(strstr(page, "http"));
+    if (have_gnuplot()) /* the first bytes of every PNG file, in base64 */
+        position(page, "data:image/png;base64,iVBORw0KGgo");
+    free(page);
+}
+
+static void pages_need_evaluated_runs(void **state)
+{
+    (void)state;
+    char run[128], out[128];
+    const char *runs[] = {run};
+    snprintf(run, sizeof run, "%s/a", folder);
+    snprintf(out, sizeof out, "%s/page.html", folder);
+    assert_fails(rt_report_html(out, runs, 0), RT_ERROR_ARGUMENT, "at least one run");
+    assert_fails(rt_report_html(out, runs, 1), RT_ERROR_IO, "a/config.json");
+    make_run("a", "{", "unet:4");
+    assert_fails(rt_report_html(out, runs, 1), RT_ERROR_FORMAT, "a/config.json is damaged");
+    write_text("a/config.json", "{}");
+    write_text("a/eval/metrics.json", "[1, 2]");
+    assert_fails(rt_report_html(out, runs, 1), RT_ERROR_FORMAT, "holds no object");
+    write_text("a/eval/metrics.json", "{\"classes\": 7, \"network\": []}");
+    assert_ok(rt_report_html(out, runs, 1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int main(void)
@@ -200,6 +267,8 @@ int main(void)
         TEST(curves_are_drawn),
         TEST(metrics_are_written),
         TEST(no_gnuplot_is_no_failure),
+        TEST(a_page_tells_roles_and_escapes),
+        TEST(pages_need_evaluated_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

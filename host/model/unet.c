@@ -127,7 +127,7 @@ void rt_unet_format(const struct rt_unet *unet, char *text, size_t size)
     if (unet->depth != DEFAULT_DEPTH)
         snprintf(depth, sizeof depth, ",depth=%d", unet->depth);
     if (unet->dropout >= 0)
-        snprintf(dropout, sizeof dropout, ",dropout=%.9g", (double)unet->dropout);
+        snprintf(dropout, sizeof dropout, ",dropout=%.7g", (double)unet->dropout);
     bool up = unet->up != RT_UNET_TRANSPOSE, norm = unet->norm != RT_UNET_NO_NORM;
     snprintf(text, size, "unet:%d%s%s%s%s%s%s", unet->width, depth, up ? ",up=" : "",
              up ? up_names[unet->up] : "", norm ? ",norm=" : "", norm ? norm_names[unet->norm] : "",
