@@ -114,6 +114,6 @@ int main(int argc, char **argv)
     terminal_start();
     rt_status status = run(argc, argv);
     if (status != RT_OK)
-        fprintf(stderr, "retort: %s\n", rt_error_message());
+        terminal_fail(rt_error_message());
     return exit_status(status);
 }

@@ -33,6 +33,12 @@ void terminal_start(void)
     rt_log_set(show_log, NULL);
 }
 
+void terminal_fail(const char *message)
+{
+    clear_line();
+    fprintf(stderr, "retort: %s\n", message);
+}
+
 /* "1:02:03" or "2:03" */
 static void format_duration(double seconds, char *text, size_t size)
 {

@@ -11,6 +11,9 @@
 void terminal_start(void);
 extern bool terminal_verbose;
 
+/* Says why the program ends. */
+void terminal_fail(const char *message);
+
 /* For rt_train_options.progress: on a terminal one line that changes with every step; everywhere
  * one line an epoch. */
 void terminal_progress(void *user, const struct rt_progress *progress);
