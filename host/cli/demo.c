@@ -2,6 +2,7 @@
  * distilled, their verdicts and the report. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -12,16 +13,21 @@
 #include "cli/terminal.h"
 
 #define PATCH 128
-#define BATCH 8
+#define BATCH 4
+#define RATE 4e-3f /* few steps want long ones */
 
 /* How many patches each network is shown; epochs follow from it, so that any data set takes about
- * as long, unless one epoch of it is longer. */
-#define TEACHER_PATCHES 9000
-#define STUDENT_PATCHES 9000
+ * as long, unless one epoch of it is longer. The student sees as many alone as distilled. */
+#define TEACHER_PATCHES 3000
+#define STUDENT_PATCHES 6000
+
+/* Scenes without labels that the teacher explains to the distilled student, beside the drawn set.
+ */
+#define TRANSFER "synth:24,2"
 
 struct demo {
     struct rt_data_recipe recipe;
-    const char *out;
+    const char *transfer, *out;
     bool force;
     struct device_choice device;
     char *teacher, *student, *control, *weights, *page; /* paths below out */
@@ -76,7 +82,8 @@ static void release_paths(struct demo *demo)
 
 /* --- doing it -------------------------------------------------------------------------------- */
 
-static rt_status run_chain(struct rt_device *device, const struct demo *demo, size_t patches)
+static rt_status run_chain(struct rt_device *device, const struct demo *demo, size_t patches,
+                           size_t transfer_patches)
 {
     rt_status status = RT_OK;
     const char *const runs[] = {demo->teacher, demo->student}, *teacher = demo->weights;
@@ -86,17 +93,18 @@ static rt_status run_chain(struct rt_device *device, const struct demo *demo, si
     rt_train_defaults(&options);
     options.data = demo->recipe;
     options.batch = BATCH;
+    options.rate = RATE;
     options.augment = true;
     options.force = demo->force;
 
     rt_info("1 of 3: the teacher");
-    options.network = "unet:16,depth=3";
+    options.network = "unet:16,depth=3,dropout=0";
     options.epochs = epochs_for(TEACHER_PATCHES, patches);
     options.out = demo->teacher;
     RT_TRY(train_and_judge(device, &options, &verdicts[0]));
 
     rt_info("2 of 3: the student alone");
-    options.network = "unet:4,depth=3";
+    options.network = "unet:4,depth=3,dropout=0";
     options.epochs = epochs_for(STUDENT_PATCHES, patches);
     options.out = demo->control;
     RT_TRY(train_and_judge(device, &options, &verdicts[1]));
@@ -104,6 +112,8 @@ static rt_status run_chain(struct rt_device *device, const struct demo *demo, si
     rt_info("3 of 3: the student distilled");
     options.teachers = &teacher;
     options.teacher_count = 1;
+    options.transfer = demo->transfer;
+    options.epochs = epochs_for(STUDENT_PATCHES, patches + transfer_patches);
     options.out = demo->student;
     RT_TRY(train_and_judge(device, &options, &verdicts[2]));
 
@@ -118,7 +128,7 @@ rt_status run_demo(int argc, char **argv)
 {
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
-    size_t patches;
+    size_t patches, transfer_patches = 0;
     struct rt_train_options defaults;
     rt_train_defaults(&defaults);
     struct demo demo = {.recipe = defaults.data, .out = "retort-demo"};
@@ -140,9 +150,15 @@ rt_status run_demo(int argc, char **argv)
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(make_paths(&demo));
     RT_TRY(count_patches(&demo.recipe, &patches));
+    if (strncmp(demo.recipe.source, "synth", 5) == 0) {
+        struct rt_data_recipe recipe = demo.recipe;
+        recipe.source = demo.transfer = TRANSFER;
+        recipe.validation = 0;
+        RT_TRY(count_patches(&recipe, &transfer_patches));
+    }
     RT_TRY(open_device(&device, &demo.device));
     terminal_catch_interrupts();
-    status = run_chain(device, &demo, patches);
+    status = run_chain(device, &demo, patches, transfer_patches);
 end:
     rt_device_close(device);
     release_paths(&demo);
