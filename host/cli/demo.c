@@ -21,6 +21,10 @@
 #define TEACHER_PATCHES 3000
 #define STUDENT_PATCHES 6000
 
+/* A small student that is shown little learns the teacher's first choices before its shades. */
+#define ALPHA 0.5f
+#define TEMPERATURE 1
+
 /* Scenes without labels that the teacher explains to the distilled student, beside the drawn set.
  */
 #define TRANSFER "synth:24,2"
@@ -113,6 +117,8 @@ static rt_status run_chain(struct rt_device *device, const struct demo *demo, si
     options.teachers = &teacher;
     options.teacher_count = 1;
     options.transfer = demo->transfer;
+    options.alpha = ALPHA;
+    options.temperature = TEMPERATURE;
     options.epochs = epochs_for(STUDENT_PATCHES, patches + transfer_patches);
     options.out = demo->student;
     RT_TRY(train_and_judge(device, &options, &verdicts[2]));
