@@ -113,7 +113,11 @@ static rt_status run_chain(struct rt_device *device, const struct demo *demo, si
     options.out = demo->control;
     RT_TRY(train_and_judge(device, &options, &verdicts[1]));
 
-    rt_info("3 of 3: the student distilled");
+    if (demo->transfer)
+        rt_info("3 of 3: the student distilled, also on %zu patches without labels",
+                transfer_patches);
+    else
+        rt_info("3 of 3: the student distilled");
     options.teachers = &teacher;
     options.teacher_count = 1;
     options.transfer = demo->transfer;

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "ops/conv2d.h"
+#include "ops/share.h"
 
 /* The register tiles of cl/conv2d.cl. 4 x 4 vectors of sums leave room in 32 registers for the
  * input rows and a weight; 4 outputs x 2 inputs x 3 columns do so for the weights' gradients. */
@@ -12,11 +13,6 @@
  * second-level cache, yet be enough to make the final sum over lanes cheap. */
 #define CHUNK_BYTES ((size_t)1 << 20)
 #define PARTIAL_BYTES ((size_t)2 << 20) /* the most scratch that chunks may take */
-
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
 
 static bool supports(const struct rt_conv2d *attributes)
 {
@@ -31,7 +27,8 @@ static size_t chunk_rows(const struct rt_conv2d *a, struct rt_shape x)
     size_t weight_bytes =
         (size_t)a->channels * (size_t)x.c * (size_t)(a->kernel * a->kernel) * sizeof(float);
     size_t chunk = CHUNK_BYTES / row_bytes;
-    size_t fewest = ceil_div(rows, PARTIAL_BYTES / weight_bytes ? PARTIAL_BYTES / weight_bytes : 1);
+    size_t fewest =
+        rt_ceil_div(rows, PARTIAL_BYTES / weight_bytes ? PARTIAL_BYTES / weight_bytes : 1);
     chunk = chunk < fewest ? fewest : chunk;
     return chunk < rows ? chunk : rows;
 }
@@ -39,7 +36,7 @@ static size_t chunk_rows(const struct rt_conv2d *a, struct rt_shape x)
 static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x)
 {
     (void)device;
-    size_t chunks = ceil_div((size_t)x.n * (size_t)x.h, chunk_rows(a, x));
+    size_t chunks = rt_ceil_div((size_t)x.n * (size_t)x.h, chunk_rows(a, x));
     return chunks * (size_t)a->channels * (size_t)x.c * (size_t)(a->kernel * a->kernel);
 }
 
@@ -63,8 +60,8 @@ static struct tiling tiling_of(const struct rt_op_call *call, struct rt_shape ou
     struct tiling t;
     snprintf(t.options, sizeof t.options, "-DKERNEL=%d -DROWS=%d -DTILE=%d -DCHANNELS_FIRST=%d",
              a->kernel, ROWS, TILE, first);
-    size_t channels = ceil_div((size_t)out.c, TILE), rows = ceil_div((size_t)out.h, ROWS);
-    size_t columns = ceil_div((size_t)out.w, (size_t)rt_device_vector(call->device));
+    size_t channels = rt_ceil_div((size_t)out.c, TILE), rows = rt_ceil_div((size_t)out.h, ROWS);
+    size_t columns = rt_ceil_div((size_t)out.w, (size_t)rt_device_vector(call->device));
     t.global[0] = first ? channels : columns;
     t.global[1] = first ? columns : rows;
     t.global[2] = (first ? rows : channels) * (size_t)out.n;
@@ -100,8 +97,8 @@ static rt_status backward_weights(const struct rt_op_call *call)
 {
     const struct rt_conv2d *a = call->attributes;
     const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
-    size_t rows = chunk_rows(a, in), chunks = ceil_div((size_t)in.n * (size_t)in.h, rows);
-    size_t tiles = ceil_div((size_t)out.c, TILE) * ceil_div((size_t)in.c, TILE_IN);
+    size_t rows = chunk_rows(a, in), chunks = rt_ceil_div((size_t)in.n * (size_t)in.h, rows);
+    size_t tiles = rt_ceil_div((size_t)out.c, TILE) * rt_ceil_div((size_t)in.c, TILE_IN);
     size_t count = (size_t)out.c * (size_t)in.c * (size_t)(a->kernel * a->kernel);
     const struct rt_tensor *sums = chunks > 1 ? &call->scratch : &call->dp[0];
     char options[96];

@@ -1,17 +1,13 @@
 #include <stdio.h>
 
 #include "ops/activation.h"
+#include "ops/share.h"
 
 /* The tiles of cl/conv_transpose2d.cl. */
 #define TILE 2
 #define TILE_BACK 4
 #define TILE_IN 2
 #define CHUNKS 32 /* that the gradient by the weights is summed in, at most */
-
-static size_t ceil_div(size_t a, size_t b)
-{
-    return (a + b - 1) / b;
-}
 
 static rt_status infer(const void *attributes, const struct rt_shape *x, struct rt_shape *y)
 {
@@ -35,7 +31,7 @@ static int parameters(const void *attributes, const struct rt_shape *x,
 
 static size_t chunk_rows(struct rt_shape x)
 {
-    return ceil_div((size_t)x.n * (size_t)x.h, CHUNKS);
+    return rt_ceil_div((size_t)x.n * (size_t)x.h, CHUNKS);
 }
 
 static size_t scratch(const struct rt_device *device, const void *attributes,
@@ -56,8 +52,8 @@ static struct tiling tiling_of(const struct rt_device *device, int channels, int
                                struct rt_shape x)
 {
     bool first = rt_device_is_cpu(device);
-    size_t tiles = ceil_div((size_t)channels, (size_t)tile);
-    size_t columns = ceil_div((size_t)x.w, (size_t)rt_device_vector(device));
+    size_t tiles = rt_ceil_div((size_t)channels, (size_t)tile);
+    size_t columns = rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device));
     return (struct tiling){
         first ? "-DCHANNELS_FIRST=1" : "-DCHANNELS_FIRST=0",
         {first ? tiles : columns, first ? columns : tiles, (size_t)x.n * (size_t)x.h}};
@@ -89,8 +85,8 @@ static rt_status backward_data(const struct rt_op_call *call)
 static rt_status backward_weights(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
-    size_t rows = chunk_rows(in), chunks = ceil_div((size_t)in.n * (size_t)in.h, rows);
-    size_t tiles = ceil_div((size_t)out.c, TILE) * ceil_div((size_t)in.c, TILE_IN);
+    size_t rows = chunk_rows(in), chunks = rt_ceil_div((size_t)in.n * (size_t)in.h, rows);
+    size_t tiles = rt_ceil_div((size_t)out.c, TILE) * rt_ceil_div((size_t)in.c, TILE_IN);
     size_t count = (size_t)in.c * (size_t)out.c * 4;
     struct rt_tensor bias = call->scratch;
     bias.offset += chunks * count;
