@@ -14,7 +14,7 @@ static const char style[] =
     "--tint:#f3f6f9;--bar:#b7d3ec}\n"
     "@media(prefers-color-scheme:dark){:root{--paper:#15181c;--ink:#e6e9ec;--soft:#98a2ad;"
     "--line:#2d343b;--tint:#1d2228;--bar:#2c5478}}\n"
-    "body{margin:0 auto;max-width:66rem;padding:2.5rem 1.25rem 5rem;background:var(--paper);"
+    "body{margin:0 auto;max-width:72rem;padding:2.5rem 1.25rem 5rem;background:var(--paper);"
     "color:var(--ink);font:16px/1.55 system-ui,sans-serif}\n"
     "h1{font-size:1.9rem;margin:0 0 .5rem}\n"
     "h2{font-size:1.25rem;margin:3rem 0 .75rem;padding-bottom:.3rem;"

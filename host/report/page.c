@@ -194,8 +194,8 @@ static void put_summary(const struct report *report)
         return;
     fprintf(report->page,
             "<p class=\"lead\">With %.1f times fewer parameters than its teacher, the distilled "
-            "student reaches a mean IoU of <b>%.3f</b>; trained alone, with the same seed and "
-            "budget, it reaches %.3f, and the teacher %.3f.</p>\n",
+            "student reaches a mean IoU of <b>%.3f</b>; trained alone, it "
+            "reaches %.3f, and the teacher %.3f.</p>\n",
             number_of(teacher->metrics, "parameters") / number_of(distilled->metrics, "parameters"),
             number_of(distilled->metrics, "mean_iou"), number_of(alone->metrics, "mean_iou"),
             number_of(teacher->metrics, "mean_iou"));
