@@ -260,6 +260,20 @@ static void images_without_masks_are_unknown(void **state)
     rt_dataset_close(images);
 }
 
+static void so_are_patches_marked_unlabelled(void **state)
+{
+    (void)state;
+    static struct epoch epoch;
+    struct rt_loader_options what = options(7);
+    what.shuffle = false;
+    patches.patches[3].unlabelled = true;
+    read_whole(&what, 0, &epoch);
+    for (int p = 0; p < PIXELS; p++) {
+        assert_int_equal(epoch.labels[3][p], RT_LABEL_UNKNOWN);
+        assert_in_range(epoch.labels[2][p], 0, 5);
+    }
+}
+
 /* The thread's message arrives with the caller, until an epoch starts anew. */
 static void failures_name_the_file(void **state)
 {
@@ -371,6 +385,7 @@ int main(void)
         CASE(loaders_end_at_any_time),
         CASE(labels_follow_their_image),
         CASE(images_without_masks_are_unknown),
+        CASE(so_are_patches_marked_unlabelled),
         CASE(failures_name_the_file),
         CASE(senseless_options_are_refused),
         CASE(the_cache_forgets_the_oldest),

@@ -426,6 +426,16 @@ static void release(struct rt_patch_list *list)
     list->patches = NULL;
 }
 
+static void assert_patches(const struct rt_patch_list *list, const struct rt_patch *expected)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        assert_int_equal(list->patches[i].image, expected[i].image);
+        assert_int_equal(list->patches[i].x, expected[i].x);
+        assert_int_equal(list->patches[i].y, expected[i].y);
+        assert_int_equal(list->patches[i].unlabelled, expected[i].unlabelled);
+    }
+}
+
 static void patches_cover_images_from_the_top_left(void **state)
 {
     (void)state;
@@ -438,10 +448,11 @@ static void patches_cover_images_from_the_top_left(void **state)
     assert_ok(open_folder(NULL));
     struct rt_patch_list all, none;
     assert_ok(rt_dataset_patches(dataset, 10, RT_SPLIT_PATCH, 0, 1, &all, &none));
-    static const struct rt_patch expected[7] = {{0, 0, 0},  {0, 10, 0},  {0, 0, 10}, {0, 10, 10},
-                                                {0, 0, 20}, {0, 10, 20}, {2, 0, 0}};
+    static const struct rt_patch expected[7] = {
+        {.image = 0}, {0, .x = 10},          {0, .y = 10}, {0, .x = 10, .y = 10},
+        {0, .y = 20}, {0, .x = 10, .y = 20}, {.image = 2}};
     assert_int_equal(all.count, 7);
-    assert_memory_equal(all.patches, expected, sizeof expected);
+    assert_patches(&all, expected);
     assert_int_equal(none.count, 0);
     release(&all);
     release(&none);
@@ -485,7 +496,7 @@ static void splits_deal_all_patches(void **state)
             assert_int_not_equal(images[i], 3);
         assert_ok(
             rt_dataset_patches(dataset, 5, (enum rt_split)split, 0.2, 3, &again, &test_again));
-        assert_memory_equal(test.patches, test_again.patches, 32 * sizeof *test.patches);
+        assert_patches(&test, test_again.patches);
         assert_ok(
             rt_dataset_patches(dataset, 5, (enum rt_split)split, 0.2, 4, &other, &test_other));
         assert_memory_not_equal(test.patches, test_other.patches, 32 * sizeof *test.patches);
@@ -495,13 +506,47 @@ static void splits_deal_all_patches(void **state)
     }
 }
 
+/* 4 images of 4 patches each: a quarter of the labels is one image, or any 4 patches. */
+static void labels_are_limited_to_a_share(void **state)
+{
+    (void)state;
+    for (int split = RT_SPLIT_PATCH; split <= RT_SPLIT_IMAGE; split++) {
+        struct rt_patch patches[16] = {{.image = 0}}, again[16];
+        struct rt_patch_list list = {16, patches}, list_again = {16, again};
+        for (int i = 0; i < 16; i++)
+            patches[i].image = (uint32_t)i / 4;
+        memcpy(again, patches, sizeof patches);
+        assert_ok(rt_patches_limit_labels(&list, (enum rt_split)split, 0.25, 5));
+        size_t labelled = 0, images = 0;
+        for (int image = 0; image < 4; image++) {
+            size_t before = labelled;
+            for (int i = 4 * image; i < 4 * image + 4; i++)
+                labelled += !patches[i].unlabelled;
+            images += labelled > before;
+        }
+        assert_int_equal(labelled, 4);
+        assert_int_equal(images == 1, split == RT_SPLIT_IMAGE);
+        assert_ok(rt_patches_limit_labels(&list_again, (enum rt_split)split, 0.25, 5));
+        assert_patches(&list, again);
+        assert_ok(rt_patches_limit_labels(&list, (enum rt_split)split, 1e-6, 5));
+        labelled = 0;
+        for (int i = 0; i < 16; i++)
+            labelled += !patches[i].unlabelled;
+        assert_int_equal(labelled, split == RT_SPLIT_IMAGE ? 4 : 1);
+        assert_fails(rt_patches_limit_labels(&list, (enum rt_split)split, 0, 5), RT_ERROR_ARGUMENT,
+                     "a share of 0");
+        assert_fails(rt_patches_limit_labels(&list, (enum rt_split)split, 1.5, 5),
+                     RT_ERROR_ARGUMENT, "a share of 1.5");
+    }
+}
+
 static void scaling_is_that_of_the_patches(void **state)
 {
     (void)state;
     put_image("images/a.png", 20, 20); /* pixel x, channel c holds x + 50 c */
     put_mask("masks/a.png", 20, 20, dubai, 6);
     assert_ok(open_folder(NULL));
-    struct rt_patch patches[2] = {{0, 0, 0}, {0, 0, 10}}; /* x of 0 to 9 */
+    struct rt_patch patches[2] = {{.y = 0}, {.y = 10}}; /* x of 0 to 9 */
     struct rt_patch_list list = {2, patches};
     struct rt_scaling scaling;
     assert_ok(rt_scaling_measure(dataset, &list, 10, &scaling));
@@ -621,6 +666,7 @@ int main(void)
         CASE(surveys_list_the_most_frequent_unknown_colours),
         CASE(patches_cover_images_from_the_top_left),
         CASE(splits_deal_all_patches),
+        CASE(labels_are_limited_to_a_share),
         CASE(scaling_is_that_of_the_patches),
         CASE(real_pairs),
         CASE(real_survey),

@@ -109,6 +109,19 @@ void print_verdicts(const struct verdict *verdicts, int count)
     }
 }
 
+void print_what_was_shown(const struct rt_train_options *options)
+{
+    if (options->masks < 1)
+        printf(
+            "\nThe students learnt from %.3g %% of the training masks; the distilled one was also "
+            "shown the\nother training images without their masks, explained by its teacher.\n",
+            100 * options->masks);
+    if (options->transfer)
+        printf("\nThe distilled student was also shown the unlabelled images of %s, explained by "
+               "its\nteacher.\n",
+               options->transfer);
+}
+
 rt_status train_and_judge(struct rt_device *device, const struct rt_train_options *options,
                           struct verdict *verdict)
 {

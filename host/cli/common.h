@@ -34,6 +34,10 @@ rt_status judge(struct rt_device *device, const char *weights, const struct rt_d
                 const char *folder, struct verdict *verdict);
 void print_verdicts(const struct verdict *verdicts, int count);
 
+/* Says below the verdicts what the distilled student was shown that its twin was not, if anything.
+ */
+void print_what_was_shown(const struct rt_train_options *options);
+
 /* Trains, or distils, and judges the best weights into OUT/eval. */
 rt_status train_and_judge(struct rt_device *device, const struct rt_train_options *options,
                           struct verdict *verdict);

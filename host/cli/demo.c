@@ -2,7 +2,6 @@
  * distilled, their verdicts and the report. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,21 +16,17 @@
 #define RATE 4e-3f /* few steps want long ones */
 
 /* How many patches each network is shown; epochs follow from it, so that any data set takes about
- * as long, unless one epoch of it is longer. The student sees as many alone as distilled. */
+ * as long, unless one epoch of it is longer. */
 #define TEACHER_PATCHES 3000
 #define STUDENT_PATCHES 6000
 
-/* A small student that is shown little learns the teacher's first choices before its shades. */
-#define ALPHA 0.5f
-#define TEMPERATURE 1
-
-/* Scenes without labels that the teacher explains to the distilled student, beside the drawn set.
- */
-#define TRANSFER "synth:24,2"
+/* Whoever is handed a teacher has few masks and many images: the students learn from these masks,
+ * the distilled one from what its teacher says of the other images too. */
+#define MASKS 0.1
 
 struct demo {
     struct rt_data_recipe recipe;
-    const char *transfer, *out;
+    const char *out;
     bool force;
     struct device_choice device;
     char *teacher, *student, *control, *weights, *page; /* paths below out */
@@ -86,8 +81,7 @@ static void release_paths(struct demo *demo)
 
 /* --- doing it -------------------------------------------------------------------------------- */
 
-static rt_status run_chain(struct rt_device *device, const struct demo *demo, size_t patches,
-                           size_t transfer_patches)
+static rt_status run_chain(struct rt_device *device, const struct demo *demo, size_t patches)
 {
     rt_status status = RT_OK;
     const char *const runs[] = {demo->teacher, demo->student}, *teacher = demo->weights;
@@ -102,33 +96,27 @@ static rt_status run_chain(struct rt_device *device, const struct demo *demo, si
     options.force = demo->force;
 
     rt_info("1 of 3: the teacher");
-    options.network = "unet:16,depth=3,dropout=0";
+    options.network = "unet:16,depth=3,norm=batch,dropout=0";
     options.epochs = epochs_for(TEACHER_PATCHES, patches);
     options.out = demo->teacher;
     RT_TRY(train_and_judge(device, &options, &verdicts[0]));
 
-    rt_info("2 of 3: the student alone");
-    options.network = "unet:4,depth=3,dropout=0";
+    rt_info("2 of 3: the student alone, from %.0f %% of the masks", 100 * MASKS);
+    options.network = "unet:4,depth=3,norm=batch,dropout=0";
+    options.masks = MASKS;
     options.epochs = epochs_for(STUDENT_PATCHES, patches);
     options.out = demo->control;
     RT_TRY(train_and_judge(device, &options, &verdicts[1]));
 
-    if (demo->transfer)
-        rt_info("3 of 3: the student distilled, also on %zu patches without labels",
-                transfer_patches);
-    else
-        rt_info("3 of 3: the student distilled");
+    rt_info("3 of 3: the student distilled, from the same masks and, for all images, its teacher");
     options.teachers = &teacher;
     options.teacher_count = 1;
-    options.transfer = demo->transfer;
-    options.alpha = ALPHA;
-    options.temperature = TEMPERATURE;
-    options.epochs = epochs_for(STUDENT_PATCHES, patches + transfer_patches);
     options.out = demo->student;
     RT_TRY(train_and_judge(device, &options, &verdicts[2]));
 
     RT_TRY(rt_report_html(demo->page, runs, (int)RT_COUNT(runs)));
     print_verdicts(verdicts, (int)RT_COUNT(verdicts));
+    print_what_was_shown(&options);
     printf("\nThe report is %s\n", demo->page);
 end:
     return status;
@@ -138,7 +126,7 @@ rt_status run_demo(int argc, char **argv)
 {
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
-    size_t patches, transfer_patches = 0;
+    size_t patches;
     struct rt_train_options defaults;
     rt_train_defaults(&defaults);
     struct demo demo = {.recipe = defaults.data, .out = "retort-demo"};
@@ -160,15 +148,9 @@ rt_status run_demo(int argc, char **argv)
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(make_paths(&demo));
     RT_TRY(count_patches(&demo.recipe, &patches));
-    if (strncmp(demo.recipe.source, "synth", 5) == 0) {
-        struct rt_data_recipe recipe = demo.recipe;
-        recipe.source = demo.transfer = TRANSFER;
-        recipe.validation = 0;
-        RT_TRY(count_patches(&recipe, &transfer_patches));
-    }
     RT_TRY(open_device(&device, &demo.device));
     terminal_catch_interrupts();
-    status = run_chain(device, &demo, patches, transfer_patches);
+    status = run_chain(device, &demo, patches);
 end:
     rt_device_close(device);
     release_paths(&demo);

@@ -79,6 +79,8 @@ static void add_distilling_options(struct command_line *line, struct training *t
                .most = 1000, .help = "softens both sides' probabilities"),
         OPTION(OPTION_CHOICE, "soft", &training->soft, .choices = soft_names,
                .help = "against the teacher: divergence, or squared difference of logits"),
+        OPTION(OPTION_NUMBER, "masks", &o->masks, .argument = "SHARE", .least = 0.001, .most = 1,
+               .help = "the share of the training patches whose masks the student learns from"),
         OPTION(OPTION_TEXT, "transfer", &o->transfer, .argument = "DIR",
                .help = "unlabelled images to learn from the teacher alone"),
         OPTION(OPTION_FLAG, "control", &training->control,
@@ -101,7 +103,7 @@ end:
     return status;
 }
 
-/* The student without teachers: everything else as it was. */
+/* The student without teachers: everything else as it was, the number of steps too. */
 static rt_status train_control(struct rt_device *device, const struct training *training,
                                struct verdict *verdict)
 {
@@ -111,7 +113,6 @@ static rt_status train_control(struct rt_device *device, const struct training *
     RT_TRY(rt_path_join(&out, training->options.out, "control"));
     RT_TRY(rt_path_join(&config, out, "config.json"));
     options.teacher_count = 0;
-    options.transfer = NULL;
     options.out = out;
     options.resume = options.resume && rt_path_exists(config);
     verdict->role = "student alone";
@@ -138,6 +139,7 @@ static rt_status run(const struct training *training)
         RT_TRY(train_control(device, training, &verdicts[count++]));
     verdicts[count++] = trained;
     print_verdicts(verdicts, count);
+    print_what_was_shown(&training->options);
 end:
     free(verdicts);
     rt_device_close(device);

@@ -86,7 +86,7 @@ static rt_status fill_patch(struct rt_loader *loader, uint64_t epoch, size_t pla
     rt_augment_cut(&entry->image, patch->x, patch->y, options->size, &augmentation, loader->rgb);
     rt_augment_brighten(augmentation.gain, loader->rgb, 3 * pixels);
     rt_scaling_apply(&options->scaling, loader->rgb, pixels, images);
-    if (entry->labels.pixels)
+    if (entry->labels.pixels && !patch->unlabelled)
         rt_augment_cut(&entry->labels, patch->x, patch->y, options->size, &augmentation, labels);
     else
         memset(labels, RT_LABEL_UNKNOWN, pixels);

@@ -18,9 +18,9 @@ static json_t *teaching_json(const struct rt_train_options *options)
     json_t *paths = json_array();
     for (int i = 0; i < options->teacher_count; i++)
         json_array_append_new(paths, json_string(options->teachers[i]));
-    return json_pack("{s:o, s:s, s:f, s:f, s:s?}", "teachers", paths, "soft",
+    return json_pack("{s:o, s:s, s:f, s:f}", "teachers", paths, "soft",
                      rt_soft_loss_names[options->soft], "alpha", (double)options->alpha,
-                     "temperature", (double)options->temperature, "transfer", options->transfer);
+                     "temperature", (double)options->temperature);
 }
 
 static json_t *optimizer_json(const struct rt_optimizer *optimizer)
@@ -43,12 +43,13 @@ static json_t *data_json(const struct rt_data_recipe *data)
 static rt_status make_config(json_t **config, const struct rt_train_options *options,
                              const char *device)
 {
-    *config = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:s, s:i, s:b, s:s, s:I}", "format", FORMAT,
-                        "device", device, "network", options->network, "epochs", options->epochs,
-                        "batch", options->batch, "rate", (double)options->rate, "schedule",
-                        rt_schedule_names[options->schedule], "patience", options->patience,
-                        "augment", options->augment, "loss", rt_hard_loss_names[options->loss],
-                        "seed", (json_int_t)options->seed);
+    *config = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:s, s:i, s:b, s:s, s:I, s:f, s:s?}",
+                        "format", FORMAT, "device", device, "network", options->network, "epochs",
+                        options->epochs, "batch", options->batch, "rate", (double)options->rate,
+                        "schedule", rt_schedule_names[options->schedule], "patience",
+                        options->patience, "augment", options->augment, "loss",
+                        rt_hard_loss_names[options->loss], "seed", (json_int_t)options->seed,
+                        "masks", options->masks, "transfer", options->transfer);
     json_t *parts[] = {data_json(&options->data), optimizer_json(&options->optimizer),
                        options->teacher_count ? teaching_json(options) : json_object()};
     bool whole = *config != NULL;

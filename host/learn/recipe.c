@@ -18,7 +18,7 @@ static rt_status open_dataset(struct rt_dataset **dataset, const char *source, c
 
 /* Adds the patches to a list, their images counted from first_image. */
 static rt_status append(struct rt_patch_list *list, const struct rt_patch_list *more,
-                        size_t first_image)
+                        size_t first_image, bool unlabelled)
 {
     size_t capacity = list->count;
     rt_status status =
@@ -26,6 +26,7 @@ static rt_status append(struct rt_patch_list *list, const struct rt_patch_list *
     for (size_t i = 0; status == RT_OK && i < more->count; i++) {
         struct rt_patch patch = more->patches[i];
         patch.image += (uint32_t)first_image;
+        patch.unlabelled = unlabelled;
         list->patches[list->count++] = patch;
     }
     return status;
@@ -39,7 +40,7 @@ static rt_status add_transfer(struct rt_material *material, const char *source, 
     size_t labelled = rt_dataset_count(material->dataset);
     RT_TRY(open_dataset(&unlabelled, source, NULL, true));
     RT_TRY(rt_dataset_patches(unlabelled, patch, RT_SPLIT_PATCH, 0, 0, &patches, &none));
-    RT_TRY(append(&material->train, &patches, labelled));
+    RT_TRY(append(&material->train, &patches, labelled, true));
     RT_TRY(rt_dataset_append(material->dataset, unlabelled));
     unlabelled = NULL; /* it is the data set's now */
 end:
@@ -49,8 +50,19 @@ end:
     return status;
 }
 
+/* Fills the places of the unlabelled patches with labelled ones, one after the other. */
+static void repeat_labelled(struct rt_patch_list *list)
+{
+    size_t labelled = 0;
+    for (size_t p = 0; p < list->count; p++)
+        if (!list->patches[p].unlabelled)
+            list->patches[labelled++] = list->patches[p];
+    for (size_t p = labelled; p < list->count; p++)
+        list->patches[p] = list->patches[p - labelled];
+}
+
 rt_status rt_material_open(struct rt_material *material, const struct rt_data_recipe *recipe,
-                           int patch, const char *transfer)
+                           int patch)
 {
     rt_status status = RT_OK;
     *material = (struct rt_material){0};
@@ -58,12 +70,26 @@ rt_status rt_material_open(struct rt_material *material, const struct rt_data_re
     RT_TRY(rt_dataset_patches(material->dataset, patch, recipe->split, recipe->validation,
                               recipe->seed, &material->train, &material->judged));
     if (material->judged.count == 0)
-        RT_TRY(append(&material->judged, &material->train, 0));
-    if (transfer)
-        RT_TRY(add_transfer(material, transfer, patch));
+        RT_TRY(append(&material->judged, &material->train, 0, false));
 end:
     if (status < 0)
         rt_material_close(material);
+    return status;
+}
+
+rt_status rt_material_limit_labels(struct rt_material *material,
+                                   const struct rt_train_options *options)
+{
+    rt_status status = RT_OK;
+    const struct rt_data_recipe *recipe = &options->data;
+    if (options->masks < 1)
+        RT_TRY(
+            rt_patches_limit_labels(&material->train, recipe->split, options->masks, recipe->seed));
+    if (options->transfer)
+        RT_TRY(add_transfer(material, options->transfer, recipe->patch));
+    if (options->teacher_count == 0)
+        repeat_labelled(&material->train);
+end:
     return status;
 }
 

@@ -11,10 +11,17 @@ struct rt_material {
     struct rt_patch_list judged; /* held out; all labelled ones where the recipe holds none out */
 };
 
-/* Problems of the data set go to the log. transfer is a source of images without masks, which are
- * added to those to train on, or NULL. Errors: those of rt_dataset_open and rt_dataset_patches. */
+/* Problems of the data set go to the log. Errors: those of rt_dataset_open and rt_dataset_patches.
+ */
 rt_status rt_material_open(struct rt_material *material, const struct rt_data_recipe *recipe,
-                           int patch, const char *transfer);
+                           int patch);
+
+/* Leaves the share options->masks of the patches to train on labelled and adds the unlabelled
+ * images of options->transfer. Without a teacher, who alone could explain the unlabelled patches,
+ * labelled ones come again in their place, so that an epoch is as long as with one. Errors: those
+ * of rt_patches_limit_labels, rt_dataset_open and rt_dataset_patches. */
+rt_status rt_material_limit_labels(struct rt_material *material,
+                                   const struct rt_train_options *options);
 void rt_material_close(struct rt_material *material);
 
 /* The data's classes must be those that the model was trained on, by number and colour; `who` names

@@ -28,6 +28,7 @@ void rt_train_defaults(struct rt_train_options *options)
         .soft = RT_SOFT_KL,
         .alpha = 0.1f,
         .temperature = 4,
+        .masks = 1,
     };
 }
 
@@ -43,10 +44,6 @@ static rt_status check_options(const struct rt_train_options *options)
     if (!(options->rate > 0) || !isfinite(options->rate))
         return rt_fail(RT_ERROR_ARGUMENT, "the learning rate is %g: expected a number above 0",
                        (double)options->rate);
-    if (options->teacher_count == 0 && options->transfer)
-        return rt_fail(RT_ERROR_ARGUMENT,
-                       "cannot learn from the unlabelled images in %s without a teacher",
-                       options->transfer);
     if (options->teacher_count > 0 && options->soft == RT_SOFT_NONE)
         return rt_fail(RT_ERROR_ARGUMENT, "distillation needs a soft loss");
     return RT_OK;
@@ -178,7 +175,8 @@ rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
     RT_TRY(rt_run_folder_check(&run->folder, options, rt_device_describe(device)->name));
     RT_TRY(rt_alloc(&run->verdict, 1, sizeof *run->verdict));
     RT_TRY(rt_alloc(&run->metrics, 1, sizeof *run->metrics));
-    RT_TRY(rt_material_open(&run->material, &options->data, patch, options->transfer));
+    RT_TRY(rt_material_open(&run->material, &options->data, patch));
+    RT_TRY(rt_material_limit_labels(&run->material, options));
     size_t patches = run->material.train.count;
     run->place.train_patches = patches;
     run->batch = (size_t)options->batch < patches ? options->batch : (int)patches;

@@ -78,7 +78,7 @@ static struct rt_cost cost(const void *attributes, const struct rt_shape *x,
                            enum rt_direction direction)
 {
     const struct rt_conv2d *a = attributes;
-    struct rt_shape y;
+    struct rt_shape y = {0};
     struct rt_cost cost = {0};
     if (infer(attributes, x, &y) < 0)
         return cost;

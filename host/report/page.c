@@ -21,6 +21,7 @@ static const char *const role_names[] = {"trained", "teacher", "student alone",
 struct subject {
     char *folder, *eval;
     json_t *config, *metrics;
+    bool is_control; /* of the run that follows */
     enum role role;
 };
 
@@ -83,21 +84,30 @@ end:
     return status;
 }
 
-/* A run without teachers is a student's control where a distilled run has the same network, and
- * else the teacher. */
+static bool has_network_of_distilled(const struct report *report, const struct subject *subject)
+{
+    for (size_t i = 0; i < report->count; i++)
+        if (is_distilled(report->subjects[i].config) &&
+            strcmp(text_of(report->subjects[i].metrics, "network"),
+                   text_of(subject->metrics, "network")) == 0)
+            return true;
+    return false;
+}
+
+/* Beside distilled runs, a run without teachers is the student alone if it is the control of one,
+ * or, where there are no controls, has the same network; else it is the teacher. */
 static void assign_roles(struct report *report)
 {
-    bool any_distilled = false;
-    for (size_t i = 0; i < report->count; i++)
+    bool any_distilled = false, any_control = false;
+    for (size_t i = 0; i < report->count; i++) {
         any_distilled = any_distilled || is_distilled(report->subjects[i].config);
+        any_control = any_control || report->subjects[i].is_control;
+    }
     for (size_t i = 0; i < report->count; i++) {
         struct subject *subject = &report->subjects[i];
         subject->role = any_distilled ? ROLE_TEACHER : ROLE_TRAINED;
-        for (size_t j = 0; j < report->count; j++)
-            if (is_distilled(report->subjects[j].config) &&
-                strcmp(text_of(report->subjects[j].metrics, "network"),
-                       text_of(subject->metrics, "network")) == 0)
-                subject->role = ROLE_ALONE;
+        if (subject->is_control || (!any_control && has_network_of_distilled(report, subject)))
+            subject->role = ROLE_ALONE;
         if (is_distilled(subject->config))
             subject->role = ROLE_DISTILLED;
     }
@@ -112,8 +122,10 @@ static rt_status read_report(struct report *report, const char *const *runs, int
     for (int i = 0; i < count; i++) {
         free(control);
         RT_TRY(rt_path_join(&control, runs[i], "control"));
-        if (rt_path_is_folder(control))
+        if (rt_path_is_folder(control)) {
+            report->subjects[report->count].is_control = true;
             RT_TRY(read_subject(&report->subjects[report->count++], control));
+        }
         RT_TRY(read_subject(&report->subjects[report->count++], runs[i]));
     }
     assign_roles(report);
@@ -199,6 +211,26 @@ static void put_summary(const struct report *report)
             number_of(teacher->metrics, "parameters") / number_of(distilled->metrics, "parameters"),
             number_of(distilled->metrics, "mean_iou"), number_of(alone->metrics, "mean_iou"),
             number_of(teacher->metrics, "mean_iou"));
+}
+
+/* What the distilled student was shown that its twin was not. */
+static void put_unlabelled(const struct report *report)
+{
+    const struct subject *distilled = find_role(report, ROLE_DISTILLED);
+    double masks = distilled ? number_of(distilled->config, "masks") : 1;
+    const char *transfer = distilled ? text_of(distilled->config, "transfer") : "";
+    if (masks < 1)
+        fprintf(report->page,
+                "<p class=\"note\">The students learnt from %.3g %% of the training masks; the "
+                "distilled one was also shown the other training images without their masks, "
+                "explained by its teacher.</p>\n",
+                100 * masks);
+    if (*transfer) {
+        fputs("<p class=\"note\">The distilled student was also shown the unlabelled images of ",
+              report->page);
+        rt_html_text(report->page, transfer);
+        fputs(", explained by its teacher.</p>\n", report->page);
+    }
 }
 
 static void put_comparison(const struct report *report)
@@ -348,6 +380,7 @@ static rt_status put_page(const struct report *report)
     fputs("<h1>retort report</h1>\n", report->page);
     put_summary(report);
     put_comparison(report);
+    put_unlabelled(report);
     put_classes(report);
     RT_TRY(put_pictures(report, "Training", "loss.png", false, "stack"));
     if (find_role(report, ROLE_DISTILLED))

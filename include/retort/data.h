@@ -153,8 +153,9 @@ rt_status rt_dataset_load(const struct rt_dataset *dataset, size_t index, struct
 /* --- patches ------------------------------------------------------------------------------ */
 
 struct rt_patch {
-    uint32_t image; /* index into the data set */
-    int32_t x, y;   /* top left corner, pixels */
+    uint32_t image;  /* index into the data set */
+    int32_t x, y;    /* top left corner, pixels */
+    bool unlabelled; /* its mask, if there is one, is not looked at */
 };
 
 struct rt_patch_list {
@@ -175,6 +176,12 @@ enum rt_split {
 rt_status rt_dataset_patches(const struct rt_dataset *dataset, int size, enum rt_split split,
                              double share, uint64_t seed, struct rt_patch_list *train,
                              struct rt_patch_list *held_out);
+
+/* Leaves about `share` (above 0, to 1) of the patches labelled, at least one, and marks the others
+ * as unlabelled; with RT_SPLIT_IMAGE in whole images, whose patches must lie side by side in the
+ * list. The same seed marks the same ones everywhere. Errors: ARGUMENT (the share), MEMORY. */
+rt_status rt_patches_limit_labels(struct rt_patch_list *list, enum rt_split split, double share,
+                                  uint64_t seed);
 
 /* --- scaling ------------------------------------------------------------------------------ */
 
@@ -215,9 +222,9 @@ struct rt_loader_options {
 
 /* A batch lives until the next call of rt_loader_next or rt_loader_start. */
 struct rt_batch {
-    int count;             /* patches in it: the last batch of an epoch may hold fewer */
-    const float *images;   /* [count, 3, size, size] */
-    const uint8_t *labels; /* [count, size, size]; RT_LABEL_UNKNOWN where there is no mask */
+    int count;                      /* patches in it: the last batch of an epoch may hold fewer */
+    const float *images;            /* [count, 3, size, size] */
+    const uint8_t *labels;          /* [count, size, size]; RT_LABEL_UNKNOWN where unlabelled */
     const struct rt_patch *patches; /* [count] */
 };
 

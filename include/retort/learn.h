@@ -58,7 +58,12 @@ struct rt_train_options {
     int teacher_count;
     enum rt_soft_loss soft;
     float alpha, temperature;
-    const char *transfer; /* a folder of unlabelled images, or NULL */
+
+    /* What is learnt from the teachers alone. Without teachers, labelled patches come again in the
+     * place of the unlabelled ones: the twin to compare with learns from the same masks in as many
+     * steps. */
+    double masks;         /* the share of the training patches whose masks are used; 1 */
+    const char *transfer; /* a folder of unlabelled images to learn from as well, or NULL */
 
     const char *out;    /* the run folder */
     bool resume, force; /* continue the run there; or replace it */
