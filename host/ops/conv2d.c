@@ -1,20 +1,30 @@
 #include "ops/conv2d.h"
 
-/* The variants that each setting of rt_device_set_conv allows, the first that supports the
- * attributes is taken; the last of each supports all. */
+/* The variants that each setting of rt_device_set_conv allows, the first that supports the call is
+ * taken; the last of each supports all. */
 static const struct rt_conv2d_variant *const choices[][3] = {
-    [RT_CONV_AUTO] = {&rt_conv2d_direct, &rt_conv2d_plain},
+    [RT_CONV_AUTO] = {&rt_conv2d_winograd, &rt_conv2d_direct, &rt_conv2d_plain},
     [RT_CONV_DIRECT] = {&rt_conv2d_direct, &rt_conv2d_plain},
     [RT_CONV_GEMM] = {&rt_conv2d_gemm},
+    [RT_CONV_WINOGRAD] = {&rt_conv2d_winograd, &rt_conv2d_direct, &rt_conv2d_plain},
 };
 
 static const struct rt_conv2d_variant *variant_of(const struct rt_device *device,
-                                                  const struct rt_conv2d *attributes)
+                                                  const struct rt_conv2d *a, struct rt_shape x,
+                                                  enum rt_conv2d_part part)
 {
+    const bool automatic = rt_device_conv(device) == RT_CONV_AUTO;
+    const int channels = x.c < a->channels ? x.c : a->channels;
     const struct rt_conv2d_variant *const *variant = choices[rt_device_conv(device)];
-    while (!(*variant)->supports(attributes))
+    while (!(*variant)->supports(device, a, x, part) ||
+           (automatic && channels < (*variant)->least_channels))
         variant++;
     return *variant;
+}
+
+static rt_status run(const struct rt_op_call *call, enum rt_conv2d_part part)
+{
+    return variant_of(call->device, call->attributes, call->x[0].shape, part)->run[part](call);
 }
 
 static rt_status infer(const void *attributes, const struct rt_shape *x, struct rt_shape *y)
@@ -51,25 +61,31 @@ static size_t scratch(const struct rt_device *device, const void *attributes,
     struct rt_shape y;
     if (infer(attributes, x, &y) < 0)
         return 0;
-    size_t variant = variant_of(device, attributes)->scratch(device, attributes, *x);
-    size_t activation = rt_activation_scratch(y);
-    return variant > activation ? variant : activation;
+    size_t most = rt_activation_scratch(y);
+    for (int part = 0; part < RT_CONV2D_PARTS; part++) {
+        const struct rt_conv2d_variant *variant =
+            variant_of(device, attributes, *x, (enum rt_conv2d_part)part);
+        size_t floats = variant->scratch
+                            ? variant->scratch(device, attributes, *x, (enum rt_conv2d_part)part)
+                            : 0;
+        most = floats > most ? floats : most;
+    }
+    return most;
 }
 
 static rt_status forward(const struct rt_op_call *call)
 {
-    return variant_of(call->device, call->attributes)->forward(call);
+    return run(call, RT_CONV2D_FORWARD);
 }
 
 static rt_status backward(const struct rt_op_call *call)
 {
     const struct rt_conv2d *a = call->attributes;
-    const struct rt_conv2d_variant *variant = variant_of(call->device, a);
     rt_status status = RT_OK;
     RT_TRY(rt_activation_backward(call, &a->activation, &call->dp[1]));
-    RT_TRY(variant->backward_weights(call));
+    RT_TRY(run(call, RT_CONV2D_BACKWARD_WEIGHTS));
     if (call->dx[0].buffer)
-        status = variant->backward_data(call);
+        status = run(call, RT_CONV2D_BACKWARD_DATA);
 end:
     return status;
 }

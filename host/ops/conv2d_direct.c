@@ -14,8 +14,12 @@
 #define CHUNK_BYTES ((size_t)1 << 20)
 #define PARTIAL_BYTES ((size_t)2 << 20) /* the most scratch that chunks may take */
 
-static bool supports(const struct rt_conv2d *attributes)
+static bool supports(const struct rt_device *device, const struct rt_conv2d *attributes,
+                     struct rt_shape x, enum rt_conv2d_part part)
 {
+    (void)device;
+    (void)x;
+    (void)part;
     return attributes->stride == 1;
 }
 
@@ -33,9 +37,12 @@ static size_t chunk_rows(const struct rt_conv2d *a, struct rt_shape x)
     return chunk < rows ? chunk : rows;
 }
 
-static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x)
+static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
+                      enum rt_conv2d_part part)
 {
     (void)device;
+    if (part != RT_CONV2D_BACKWARD_WEIGHTS)
+        return 0;
     size_t chunks = rt_ceil_div((size_t)x.n * (size_t)x.h, chunk_rows(a, x));
     return chunks * (size_t)a->channels * (size_t)x.c * (size_t)(a->kernel * a->kernel);
 }
@@ -120,7 +127,7 @@ const struct rt_conv2d_variant rt_conv2d_direct = {
     .name = "direct",
     .supports = supports,
     .scratch = scratch,
-    .forward = forward,
-    .backward_data = backward_data,
-    .backward_weights = backward_weights,
+    .run = {[RT_CONV2D_FORWARD] = forward,
+            [RT_CONV2D_BACKWARD_DATA] = backward_data,
+            [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},
 };

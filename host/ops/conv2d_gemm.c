@@ -7,9 +7,13 @@
  * image: y = weights [oc, ic * k * k] columns,  dcolumns = weights' dy,  dweights = sum of dy
  * columns' */
 
-static bool supports(const struct rt_conv2d *attributes)
+static bool supports(const struct rt_device *device, const struct rt_conv2d *attributes,
+                     struct rt_shape x, enum rt_conv2d_part part)
 {
+    (void)device;
     (void)attributes;
+    (void)x;
+    (void)part;
     return true;
 }
 
@@ -19,9 +23,11 @@ static bool needs_columns(const struct rt_conv2d *a)
     return a->kernel > 1 || a->stride > 1;
 }
 
-static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x)
+static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
+                      enum rt_conv2d_part part)
 {
     (void)device;
+    (void)part;
     size_t stride = (size_t)a->stride, height = ((size_t)x.h - 1) / stride + 1,
            width = ((size_t)x.w - 1) / stride + 1;
     return needs_columns(a) ? (size_t)(x.c * a->kernel * a->kernel) * height * width : 0;
@@ -180,7 +186,7 @@ const struct rt_conv2d_variant rt_conv2d_gemm = {
     .name = "gemm",
     .supports = supports,
     .scratch = scratch,
-    .forward = forward,
-    .backward_data = backward_data,
-    .backward_weights = backward_weights,
+    .run = {[RT_CONV2D_FORWARD] = forward,
+            [RT_CONV2D_BACKWARD_DATA] = backward_data,
+            [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},
 };

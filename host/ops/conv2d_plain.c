@@ -2,19 +2,14 @@
 
 #include "ops/conv2d.h"
 
-static bool supports(const struct rt_conv2d *attributes)
-{
-    (void)attributes;
-    return true;
-}
-
-static size_t scratch(const struct rt_device *device, const struct rt_conv2d *attributes,
-                      struct rt_shape x)
+static bool supports(const struct rt_device *device, const struct rt_conv2d *attributes,
+                     struct rt_shape x, enum rt_conv2d_part part)
 {
     (void)device;
     (void)attributes;
     (void)x;
-    return 0;
+    (void)part;
+    return true;
 }
 
 #define OPTIONS_BYTES 64
@@ -65,8 +60,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
 const struct rt_conv2d_variant rt_conv2d_plain = {
     .name = "plain",
     .supports = supports,
-    .scratch = scratch,
-    .forward = forward,
-    .backward_data = backward_data,
-    .backward_weights = backward_weights,
+    .run = {[RT_CONV2D_FORWARD] = forward,
+            [RT_CONV2D_BACKWARD_DATA] = backward_data,
+            [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},
 };

@@ -57,7 +57,7 @@ void rt_device_close(struct rt_device *device);
 const struct rt_device_info *rt_device_describe(const struct rt_device *device);
 
 /* How convolutions are computed; RT_CONV_AUTO, the state at start, lets retort choose. */
-enum rt_conv { RT_CONV_AUTO, RT_CONV_DIRECT, RT_CONV_GEMM };
+enum rt_conv { RT_CONV_AUTO, RT_CONV_DIRECT, RT_CONV_GEMM, RT_CONV_WINOGRAD };
 void rt_device_set_conv(struct rt_device *device, enum rt_conv conv);
 
 /* The most device memory that buffers have held at one time since the last reset, in bytes. */

@@ -104,6 +104,26 @@ static void products_of_matrices(void **state)
     check_as(RT_CONV_GEMM, (struct rt_shape){1, 2, 2, 2}, 3, 7, 2, true, none);
 }
 
+/* The same sizes and more: tiles past every edge, vectors of several rows and images, channels that
+ * fill no group. */
+static void winograd(void **state)
+{
+    (void)state;
+    static const struct {
+        struct rt_shape x;
+        int channels;
+    } cases[] = {
+        {{1, 1, 1, 1}, 1},   {{2, 3, 9, 21}, 6},  {{3, 5, 7, 3}, 9},
+        {{1, 9, 4, 64}, 17}, {{5, 2, 4, 16}, 3},  {{2, 4, 13, 70}, 12},
+        {{1, 2, 5, 129}, 8}, {{3, 16, 8, 8}, 16}, {{2, 40, 6, 10}, 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_as(RT_CONV_WINOGRAD, cases[i].x, cases[i].channels, 3, 1, i % 3 != 1,
+                 i % 2   ? full
+                 : i % 4 ? relu
+                         : none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -112,6 +132,7 @@ int main(void)
         cmocka_unit_test(activations),
         cmocka_unit_test(deep),
         cmocka_unit_test(products_of_matrices),
+        cmocka_unit_test(winograd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
