@@ -14,10 +14,9 @@ static const struct rt_conv2d_variant *variant_of(const struct rt_device *device
                                                   enum rt_conv2d_part part)
 {
     const bool automatic = rt_device_conv(device) == RT_CONV_AUTO;
-    const int channels = x.c < a->channels ? x.c : a->channels;
     const struct rt_conv2d_variant *const *variant = choices[rt_device_conv(device)];
     while (!(*variant)->supports(device, a, x, part) ||
-           (automatic && channels < (*variant)->least_channels))
+           (automatic && x.c * a->channels < (*variant)->least_filters[part]))
         variant++;
     return *variant;
 }

@@ -20,7 +20,7 @@ struct rt_conv2d_variant {
     size_t (*scratch)(const struct rt_device *device, const struct rt_conv2d *attributes,
                       struct rt_shape x, enum rt_conv2d_part part);
     rt_status (*run[RT_CONV2D_PARTS])(const struct rt_op_call *call);
-    int least_channels; /* in and out, from which on it is worth it */
+    int least_filters[RT_CONV2D_PARTS]; /* channels in times out, from which on it is worth it */
 };
 
 extern const struct rt_conv2d_variant rt_conv2d_direct, /* register tiles; stride 1 */

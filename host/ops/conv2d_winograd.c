@@ -7,6 +7,7 @@
 #define PLACES 36
 #define OUT 8
 #define BLOCKS_MAX 2
+#define TILE 4     /* rows and columns of outputs */
 #define SEGMENTS 4 /* of a vector of tiles */
 
 static size_t local_bytes(const struct rt_device *device, int in_channels, int blocks)
@@ -31,19 +32,80 @@ static int in_channels_of(const struct rt_conv2d *a, struct rt_shape x, enum rt_
     return part == RT_CONV2D_FORWARD ? x.c : a->channels;
 }
 
+/* --- how the gradients by the weights are shared out --------------------------------------- */
+
+/* Partial sums of at most this many bytes, in at most so many work-items a channel group; both
+ * stated, so that the sums' order does not depend on the device's compute units. */
+#define PARTIAL_BYTES ((size_t)8 << 20)
+#define ITEMS_MAX 16
+#define OUTS_MAX 64 /* output channels of a work-item */
+#define WEIGHT_BLOCKS_MAX 4
+
+struct weights_share {
+    int blocks;            /* vectors of tiles at a time; 0: local memory has no room */
+    int outs;              /* output channels of a work-item */
+    int padded;            /* of all work-items */
+    int lanes;             /* input channels, rounded up to whole vectors */
+    int wide;              /* vectors of them at a time */
+    size_t items, vectors; /* work-items, and the vectors of tiles of each */
+};
+
+static size_t weights_local_bytes(const struct rt_device *device, const struct weights_share *s)
+{
+    size_t vector = (size_t)rt_device_vector(device), tiles = (size_t)s->blocks * vector;
+    return sizeof(float) * PLACES *
+           (tiles * (size_t)s->lanes + tiles * (size_t)s->outs + vector * vector);
+}
+
+/* Vectors of tiles in a batch of images. */
+static size_t vectors_of(const struct rt_device *device, struct rt_shape x)
+{
+    size_t segments = (size_t)x.n * rt_ceil_div((size_t)x.h, TILE) *
+                      rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device));
+    return rt_ceil_div(segments, SEGMENTS);
+}
+
+static struct weights_share share_weights(const struct rt_device *device, const struct rt_conv2d *a,
+                                          struct rt_shape x)
+{
+    const size_t vector = (size_t)rt_device_vector(device), vectors = vectors_of(device, x);
+    const size_t lanes = rt_ceil_div((size_t)x.c, vector);
+    struct weights_share s = {.wide = lanes % 2 == 0 ? 2 : 1, .lanes = (int)(lanes * vector)};
+    size_t groups = rt_ceil_div((size_t)a->channels, OUTS_MAX);
+    s.outs = (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), OUT) * OUT);
+    s.padded = (int)groups * s.outs;
+    size_t most = PARTIAL_BYTES / (sizeof(float) * PLACES * (size_t)s.padded * (size_t)s.lanes);
+    s.items = most < 1 ? 1 : most > ITEMS_MAX ? ITEMS_MAX : most;
+    s.vectors = rt_ceil_div(vectors, s.items);
+    s.items = rt_ceil_div(vectors, s.vectors);
+    s.blocks = s.vectors < WEIGHT_BLOCKS_MAX ? (int)s.vectors : WEIGHT_BLOCKS_MAX;
+    while (s.blocks > 0 &&
+           weights_local_bytes(device, &s) > rt_device_describe(device)->local_bytes)
+        s.blocks--;
+    return s;
+}
+
+/* --- the variant ---------------------------------------------------------------------------- */
+
 static bool supports(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
                      enum rt_conv2d_part part)
 {
-    return part != RT_CONV2D_BACKWARD_WEIGHTS && a->kernel == 3 && a->stride == 1 &&
-           rt_device_is_cpu(device) && rt_device_vector(device) >= 4 &&
-           blocks_for(device, in_channels_of(a, x, part)) > 0;
+    if (a->kernel != 3 || a->stride != 1 || !rt_device_is_cpu(device) ||
+        rt_device_vector(device) < 4)
+        return false;
+    if (part == RT_CONV2D_BACKWARD_WEIGHTS)
+        return share_weights(device, a, x).blocks > 0;
+    return blocks_for(device, in_channels_of(a, x, part)) > 0;
 }
 
-/* The transformed filters. */
+/* The transformed filters, or the partial sums of their gradients. */
 static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
                       enum rt_conv2d_part part)
 {
-    (void)device;
+    if (part == RT_CONV2D_BACKWARD_WEIGHTS) {
+        struct weights_share s = share_weights(device, a, x);
+        return s.items * PLACES * (size_t)s.padded * (size_t)s.lanes;
+    }
     int in = in_channels_of(a, x, part), out = x.c + a->channels - in;
     return PLACES * (size_t)in * rt_ceil_div((size_t)out, OUT) * OUT;
 }
@@ -84,11 +146,8 @@ static rt_status convolve(const struct rt_op_call *call, const struct rt_tensor 
                           const struct rt_tensor *y, struct filters f, struct epilogue e)
 {
     const struct rt_shape in = x->shape, out = y->shape;
-    const size_t vector = (size_t)rt_device_vector(call->device);
     const int blocks = blocks_for(call->device, in.c);
-    const size_t segments =
-        (size_t)in.n * rt_ceil_div((size_t)in.h, 4) * rt_ceil_div((size_t)in.w, vector);
-    const size_t items = rt_ceil_div(segments, SEGMENTS * (size_t)blocks);
+    const size_t items = rt_ceil_div(vectors_of(call->device, in), (size_t)blocks);
     const size_t groups = groups_for(call->device, items, out.c);
     char options[64];
     snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d", OUT, blocks);
@@ -137,10 +196,55 @@ static rt_status backward_data(const struct rt_op_call *call)
                     (struct epilogue){.add = call->dx_add[0]});
 }
 
+static rt_status backward_weights(const struct rt_op_call *call)
+{
+    const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
+    const size_t vector = (size_t)rt_device_vector(call->device);
+    const struct weights_share s = share_weights(call->device, call->attributes, in);
+    const size_t tiles = (size_t)s.blocks * vector, bytes = sizeof(float) * PLACES;
+    char options[64];
+    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d -DWIDE=%d", OUT, s.blocks, s.wide);
+    const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]),
+                                            RT_TENSOR(call->dy),
+                                            rt_buffer_argument(call->scratch.buffer),
+                                            rt_ulong(call->scratch.offset),
+                                            rt_int(in.c),
+                                            rt_int(out.c),
+                                            rt_int(in.n),
+                                            rt_int(in.h),
+                                            rt_int(in.w),
+                                            rt_int((int)s.vectors),
+                                            rt_int(s.outs),
+                                            rt_int(s.padded),
+                                            rt_int(s.lanes),
+                                            rt_local(bytes * tiles * (size_t)s.lanes),
+                                            rt_local(bytes * tiles * (size_t)s.outs),
+                                            rt_local(bytes * vector * vector)};
+    rt_status status = RT_OK;
+    RT_TRY(rt_device_launch(call->device,
+                            &(struct rt_launch){.file = "conv2d_winograd.cl",
+                                                .kernel = "winograd_weights",
+                                                .options = options,
+                                                .global = {s.items, (size_t)(s.padded / s.outs), 1},
+                                                .local = {1, 1, 1},
+                                                .arguments = arguments,
+                                                .count = sizeof arguments / sizeof *arguments}));
+    status =
+        RT_LAUNCH(call->device, "conv2d_winograd.cl", "winograd_finish_weights", options,
+                  ((size_t)s.lanes / vector, out.c, 1), rt_buffer_argument(call->scratch.buffer),
+                  rt_ulong(call->scratch.offset), rt_buffer_argument(call->dp[0].buffer),
+                  rt_ulong(call->dp[0].offset), rt_int((int)s.items), rt_int(s.padded),
+                  rt_int(s.lanes), rt_int(in.c), rt_int(out.c));
+end:
+    return status;
+}
+
 const struct rt_conv2d_variant rt_conv2d_winograd = {
     .name = "winograd",
     .supports = supports,
     .scratch = scratch,
-    .run = {[RT_CONV2D_FORWARD] = forward, [RT_CONV2D_BACKWARD_DATA] = backward_data},
-    .least_channels = 16,
+    .run = {[RT_CONV2D_FORWARD] = forward,
+            [RT_CONV2D_BACKWARD_DATA] = backward_data,
+            [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},
+    .least_filters = {16 * 16, 16 * 16, 32 * 64},
 };
