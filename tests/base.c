@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
 
@@ -47,6 +48,15 @@ static void philox_known_answers(void **state)
     assert_int_equal(words[1], 0x41c83b0e);
     assert_int_equal(words[2], 0xa20bc7c6);
     assert_int_equal(words[3], 0x6d5451fd);
+}
+
+static void hash_known_answers(void **state)
+{
+    (void)state;
+    /* From the test vectors of the hash's authors. */
+    assert_true(rt_hash("", 0) == 0xcbf29ce484222325u);
+    assert_true(rt_hash("a", 1) == 0xaf63dc4c8601ec8cu);
+    assert_true(rt_hash("foobar", 6) == 0x85944171f73967e8u);
 }
 
 static void random_sequences(void **state)
@@ -115,6 +125,7 @@ int main(void)
         cmocka_unit_test(errors_carry_a_sentence),
         cmocka_unit_test(allocation_sizes_are_checked),
         cmocka_unit_test(philox_known_answers),
+        cmocka_unit_test(hash_known_answers),
         cmocka_unit_test(random_sequences),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
     };

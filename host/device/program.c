@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
-#include "device/internal.h"
+#include "device/program_cache.h"
 #include "device/sources.h"
 
 #define SOURCE_BYTES_MAX (1 << 20)
@@ -52,31 +52,42 @@ static rt_status fail_build(struct rt_device *device, cl_program program, const 
     return status;
 }
 
+static rt_status compile(struct rt_device *device, const char *file,
+                         const struct rt_program_source *source, cl_program *program)
+{
+    cl_int code;
+    *program = clCreateProgramWithSource(
+        device->context, 2, (const char *[]){source->common, source->text}, NULL, &code);
+    if (code != CL_SUCCESS)
+        return rt_cl_fail(device, code, "create a program");
+    code = clBuildProgram(*program, 1, &device->id, source->options, NULL, NULL);
+    if (code == CL_SUCCESS)
+        return RT_OK;
+    rt_status status = fail_build(device, *program, file, source->options, code);
+    clReleaseProgram(*program);
+    return status;
+}
+
+/* The program from the cache, else from its source. */
 static rt_status build(struct rt_device *device, const char *file, const char *options,
                        cl_program *program)
 {
     rt_status status = RT_OK;
     char *common = NULL, *text = NULL, *all_options = NULL;
     double start = rt_clock_seconds();
-    cl_int code;
-    *program = NULL;
     RT_TRY(source_text("common.cl", &common));
     RT_TRY(source_text(file, &text));
     RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DVEC=%d %s", rt_device_vector(device), options));
-    const char *texts[] = {common, text};
-    *program = clCreateProgramWithSource(device->context, 2, texts, NULL, &code);
-    if (code != CL_SUCCESS) {
-        status = rt_cl_fail(device, code, "create a program");
-        goto end;
+    const struct rt_program_source source = {common, text, all_options};
+    *program = rt_program_cache_load(device, &source);
+    const bool cached = *program;
+    if (!cached) {
+        RT_TRY(compile(device, file, &source, program));
+        rt_program_cache_store(device, &source, *program);
     }
-    code = clBuildProgram(*program, 1, &device->id, all_options, NULL, NULL);
-    if (code != CL_SUCCESS)
-        status = fail_build(device, *program, file, all_options, code);
-    else
-        rt_debug("built %s with '%s' in %.2f s", file, all_options, rt_clock_seconds() - start);
+    rt_debug("%s %s with '%s' in %.2f s", cached ? "loaded" : "built", file, all_options,
+             rt_clock_seconds() - start);
 end:
-    if (status < 0 && *program)
-        clReleaseProgram(*program);
     free(common);
     free(text);
     free(all_options);

@@ -1,19 +1,11 @@
 /* The weights before training: He, Zhang, Ren, Sun, "Delving deep into rectifiers", arXiv
  * 1502.01852: normal with deviation sqrt(2 / fan_in). */
 #include <math.h>
+#include <string.h>
 
+#include "base/hash.h"
 #include "base/random.h"
 #include "model/internal.h"
-
-/* Every tensor draws from a stream of its own, so that its values depend on the seed and its name
- * alone. FNV-1a, 64 bits. */
-static uint64_t stream_of(const char *name)
-{
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (; *name; name++)
-        hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
-    return hash;
-}
 
 void rt_model_initialise(const struct rt_graph *graph, uint64_t seed, float *values)
 {
@@ -21,7 +13,9 @@ void rt_model_initialise(const struct rt_graph *graph, uint64_t seed, float *val
     const struct rt_graph_parameter *parameters = rt_graph_parameters(graph, &count);
     for (size_t i = 0; i < count; i++) {
         const struct rt_parameter *p = &parameters[i].parameter;
-        struct rt_random random = rt_random_start(seed, stream_of(parameters[i].name));
+        /* A stream of its own, so that the values depend on the seed and the name alone. */
+        const char *name = parameters[i].name;
+        struct rt_random random = rt_random_start(seed, rt_hash(name, strlen(name)));
         float deviation = p->fan_in > 0 ? sqrtf(2 / (float)p->fan_in) : 0;
         for (size_t j = 0; j < rt_shape_size(p->shape); j++)
             values[parameters[i].offset + j] =
