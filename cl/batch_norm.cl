@@ -66,11 +66,11 @@ static float sum_chunk(enum term term, __global const float *x, __global const f
 }
 
 __kernel void batch_norm_sums(TENSOR(x), TENSOR(dz), __global float *partial, ulong partial_offset,
-                              int size, __local float *lanes)
+                              int images, int size, __local float *lanes)
 {
     const int chunks = chunks_of(size);
-    const int c = get_group_id(1) / chunks, k = get_group_id(1) % chunks;
-    const size_t n = get_group_id(2), images = get_num_groups(2);
+    const int c = get_global_id(1) / chunks, k = get_global_id(1) % chunks;
+    const size_t n = get_global_id(2);
     const int count = min(CHUNK, size - k * CHUNK);
     x += x_offset + n * x_stride + c * (size_t)x_plane + k * CHUNK;
     float4 sums = 0;
@@ -82,7 +82,7 @@ __kernel void batch_norm_sums(TENSOR(x), TENSOR(dz), __global float *partial, ul
     sums.s3 = sum_chunk(DZ_X, x, dz, count, sums.s0, lanes);
 #endif
     if (get_local_id(0) == 0)
-        vstore4(sums, (c * images + n) * chunks + k, partial + partial_offset);
+        vstore4(sums, ((size_t)c * images + n) * chunks + k, partial + partial_offset);
 }
 
 /* A channel's mean and sum of (x - mean)^2, its chunks added one by one: Chan, Golub, LeVeque,
@@ -206,12 +206,13 @@ __kernel void batch_norm_backward_data(TENSOR(x), TENSOR(dz), TENSOR(dx),
                                        __global const float *gamma, ulong gamma_offset,
                                        __global const float *dgamma, ulong dgamma_offset,
                                        __global const float *dbeta, ulong dbeta_offset,
-                                       int channels, int size, int add, int columns, int rows)
+                                       int channels, int images, int size, int add, int columns,
+                                       int rows)
 {
     const int left = (int)get_global_id(0) * columns, right = min(left + columns, size);
     const int top = (int)get_global_id(1) * rows, bottom = min(top + rows, channels);
     const size_t n = get_global_id(2);
-    const float share = 1 / ((float)get_global_size(2) * size);
+    const float share = 1 / ((float)images * size);
     statistics += statistics_offset;
     for (int c = top; c < bottom; c++) {
         const float mean = statistics[c], inverse = statistics[channels + c];

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,10 +200,20 @@ static const char counting[] =
     "        to[j * width + i] += STEP + get_global_id(2);\n"
     "}\n";
 
+/* Adds to its own place one more than that place's number. */
+static const char placing[] =
+    "__kernel void place(__global int *to)\n"
+    "{\n"
+    "    const int at = ((int)get_global_id(2) * 16 + (int)get_global_id(1)) * 512 +\n"
+    "                   (int)get_global_id(0);\n"
+    "    to[at] += at + 1;\n"
+    "}\n";
+
 /* A folder with common.cl, a kernel that works and one that does not; see RETORT_CL_DIR. */
 static char folder[] = "/tmp/retort-test-XXXXXX";
 static const char *const files[][2] = {{"common.cl", "\n"},
                                        {"count.cl", counting},
+                                       {"place.cl", placing},
                                        {"bad.cl", "__kernel void bad() { int x = y; }\n"}};
 
 static int write_kernels(void **state)
@@ -253,6 +264,44 @@ static void check_launches(struct rt_device *device)
         assert_ok(rt_buffer_read(to, 0, sizeof got, got));
         for (int j = 0; j < (int)RT_COUNT(got); j++)
             assert_int_equal(got[j], j < width * height ? 3 : 0);
+    }
+    rt_buffer_destroy(to);
+}
+
+/* The commands that a launch of 64 x 16 x 4 groups, said to have `flops`, is queued as, where one
+ * may have 100. */
+static long count_slices(struct rt_device *device, struct rt_buffer *to, double flops)
+{
+    const struct rt_profile_entry *entries;
+    size_t entry_count;
+    assert_ok(rt_profile_start(device));
+    assert_ok(rt_profile_label(device, "count", flops, 0));
+    assert_ok(
+        RT_LAUNCH(device, "place.cl", "place", NULL, (64 * 8, 16, 4), rt_buffer_argument(to)));
+    assert_ok(rt_profile_label(device, "other", 0, 0));
+    assert_ok(rt_profile_stop(device, &entries, &entry_count));
+    assert_string_equal(entries[1].label, "count");
+    return entries[1].launches;
+}
+
+static void check_slices(struct rt_device *device)
+{
+    static int32_t got[64 * 8 * 16 * 4];
+    static const struct {
+        double flops;
+        long slices;
+    } cases[] = {{0, 1}, {100, 1}, {101, 2}, {1000, 16}, {1e5, 1024}, {1e9, 4096}};
+    struct rt_buffer *to;
+    assert_int_equal(rt_device_is_cpu(device), isinf(rt_device_slice(device)) != 0);
+    rt_device_force(device, 4, 8);
+    rt_device_force_slice(device, 100);
+    assert_ok(rt_buffer_create(&to, device, sizeof got));
+    for (size_t i = 0; i < RT_COUNT(cases); i++) {
+        assert_ok(rt_buffer_fill(to, 0, sizeof got, 0));
+        assert_int_equal(count_slices(device, to, cases[i].flops), cases[i].slices);
+        assert_ok(rt_buffer_read(to, 0, sizeof got, got));
+        for (int j = 0; j < (int)RT_COUNT(got); j++)
+            assert_int_equal(got[j], j + 1); /* every place once */
     }
     rt_buffer_destroy(to);
 }
@@ -339,6 +388,12 @@ static void launches_of_any_size(void **state)
     on_devices(check_launches);
 }
 
+static void long_launches_are_queued_in_slices(void **state)
+{
+    (void)state;
+    on_devices(check_slices);
+}
+
 static void failures_say_what_is_wrong(void **state)
 {
     (void)state;
@@ -361,6 +416,7 @@ int main(void)
         cmocka_unit_test(memory_is_accounted_for),
         cmocka_unit_test(tensors_keep_their_values),
         cmocka_unit_test(launches_of_any_size),
+        cmocka_unit_test(long_launches_are_queued_in_slices),
         cmocka_unit_test(failures_say_what_is_wrong),
         cmocka_unit_test(profiles_by_label),
     };

@@ -71,6 +71,7 @@ static char *entry_path(void)
 /* --- programs compiled and loaded --------------------------------------------------------- */
 
 static int built, loaded; /* as the log says */
+static char reason[512];  /* why an entry was not loaded */
 
 static void count_programs(void *user, enum rt_log_level level, const char *message)
 {
@@ -78,6 +79,8 @@ static void count_programs(void *user, enum rt_log_level level, const char *mess
     (void)level;
     built += strncmp(message, "built ", 6) == 0;
     loaded += strncmp(message, "loaded ", 7) == 0;
+    if (strncmp(message, "compiling again: ", 17) == 0)
+        snprintf(reason, sizeof reason, "%s", message + 17);
 }
 
 #define ITEMS 8
@@ -292,6 +295,7 @@ static void check_foreign(size_t index)
     free(bytes);
     assert_int_equal(truncate(path, (65 << 20)), 0);
     check_scale(index, 1, 3, "built");
+    assert_non_null(strstr(reason, "larger than"));
     check_scale(index, 1, 3, "loaded");
     free(path);
 }

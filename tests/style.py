@@ -98,8 +98,17 @@ def kernels_are_portable(root):
                 yield "%s uses %s" % (path, word)
 
 
+def kernels_can_be_sliced(root):
+    """Of a launch in slices, these know the slice alone; see struct rt_launch."""
+    for path in sorted((root / "cl").glob("*.cl")):
+        for word in ("get_group_id", "get_num_groups", "get_global_size"):
+            if re.search(r"\b%s\b" % word, path.read_text()):
+                yield "%s uses %s" % (path, word)
+
+
 CHECKS = (includes_point_down, opencl_stays_in_device, headers_compile_alone, files_are_formatted,
-          files_and_functions_are_short, kernels_are_portable)
+          files_and_functions_are_short, kernels_are_portable,
+          kernels_can_be_sliced)
 
 
 def main():

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -111,6 +112,21 @@ int rt_device_vector(const struct rt_device *device)
     /* A GPU's lanes are its work-items; four floats make one wide load. */
     int width = rt_device_is_cpu(device) ? device->info.native_vector_width : 4;
     return width >= 16 ? 16 : width >= 8 ? 8 : 4;
+}
+
+void rt_device_force_slice(struct rt_device *device, double flops)
+{
+    device->slice = flops;
+}
+
+double rt_device_slice(const struct rt_device *device)
+{
+    const double mhz = device->info.mhz > 0 ? device->info.mhz : 1000;
+    if (device->slice > 0)
+        return device->slice;
+    /* A quarter of a second at one multiply-add a clock and compute unit, where even slow kernels
+     * on small GPUs do several. */
+    return rt_device_is_cpu(device) ? INFINITY : 0.25 * 2e6 * mhz * device->info.units;
 }
 
 rt_status rt_device_finish(struct rt_device *device)

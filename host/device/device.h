@@ -81,7 +81,12 @@ static inline struct rt_argument rt_local(size_t bytes) /* __local pointer */
 
 /* One launch of one kernel. The file is built, with the options, when it is first asked for, and
  * kept. The first two ranges are rounded up to whole work-groups, so every kernel guards by index
- * there; the third is not, so that it can count images. */
+ * there; the third is not, so that it can count images.
+ *
+ * A GPU that also draws the screen does nothing else during a command, and its driver ends one that
+ * takes seconds. So a launch that may be long, going by the label's FLOPs, is queued as several
+ * commands, slices of the range: a kernel finds its place by get_global_id, which counts on through
+ * the slices, and takes sizes as arguments. */
 struct rt_launch {
     const char *file;    /* "conv2d.cl" */
     const char *kernel;  /* "conv2d_forward" */
@@ -122,6 +127,10 @@ int rt_device_group(const struct rt_device *device);
 /* For tests, before the first launch: another vector width (16, 8, 4, 1) and group size. */
 void rt_device_force(struct rt_device *device, int vector, int group);
 
+/* For tests: the FLOPs that one command may have. Without it, a GPU gets what takes well under a
+ * second, and a CPU has no limit. */
+void rt_device_force_slice(struct rt_device *device, double flops);
+
 /* True for a device whose work-items are threads of a CPU: give one work-item much to do. */
 bool rt_device_is_cpu(const struct rt_device *device);
 
@@ -133,7 +142,7 @@ enum rt_conv rt_device_conv(const struct rt_device *device);
 struct rt_profile_entry {
     char label[96];
     double seconds, flops, bytes; /* device time; the work that the operations said they do */
-    long launches;
+    long launches;                /* one that was queued in slices counts as many */
 };
 
 /* From now on the times of launches are collected, or no more; collected ones are dropped. */
@@ -142,7 +151,8 @@ rt_status rt_profile_start(struct rt_device *device);
  * Waits for the device and stops collecting. */
 rt_status rt_profile_stop(struct rt_device *device, const struct rt_profile_entry **entries,
                           size_t *count);
-/* Launches from here on count under this label; adds the work to it. */
+/* Launches from here on count under this label; adds the work to it. Each of them is taken for as
+ * long as the whole. */
 rt_status rt_profile_label(struct rt_device *device, const char *label, double flops, double bytes);
 
 #endif

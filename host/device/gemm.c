@@ -286,27 +286,34 @@ end:
     return status;
 }
 
+/* multiply() with its time taken. */
+static rt_status multiply_profiled(struct rt_device *device, const struct product *p)
+{
+    cl_event before = NULL, after = NULL;
+    /* One product is several commands of which CLBlast tells the last: time from a marker on. */
+    cl_int code = clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &before);
+    if (code != CL_SUCCESS)
+        return rt_cl_fail(device, code, "queue a marker");
+    rt_status status = multiply(device, p, &after);
+    if (status < 0)
+        clReleaseEvent(before);
+    else
+        status = rt_profile_add(device, before, after);
+    return status;
+}
+
 rt_status rt_gemm(struct rt_device *device, size_t m, size_t n, size_t k, struct rt_matrix a,
                   struct rt_matrix b, float beta, struct rt_matrix c)
 {
     rt_status status = RT_OK;
     const struct product product = {m, n, k, a, b, c, beta};
-    cl_event before = NULL, after = NULL;
     RT_TRY(check_matrix("a", m, k, &a));
     RT_TRY(check_matrix("b", k, n, &b));
     RT_TRY(check_matrix("c", m, n, &c));
     RT_TRY(prepare(device));
-    if (!rt_profile_running(device))
-        return multiply(device, &product, NULL);
-    /* One product is several commands of which CLBlast tells the last: time from a marker on. */
-    cl_int code = clEnqueueMarkerWithWaitList(device->queue, 0, NULL, &before);
-    if (code != CL_SUCCESS)
-        return rt_cl_fail(device, code, "queue a marker");
-    status = multiply(device, &product, &after);
-    if (status < 0)
-        clReleaseEvent(before);
-    else
-        status = rt_profile_add(device, before, after);
+    RT_TRY(rt_profile_running(device) ? multiply_profiled(device, &product)
+                                      : multiply(device, &product, NULL));
+    status = rt_device_queued(device, 2.0 * (double)m * (double)n * (double)k);
 end:
     return status;
 }

@@ -26,6 +26,9 @@ struct rt_device {
     bool gemm_checked;
     struct rt_buffer *gemm_memory; /* gemm.c: what CLBlast packs operands into; may be NULL */
     int vector, group;             /* what rt_device_force asked for; 0: the device's own */
+    double slice;                  /* what rt_device_force_slice asked for, likewise */
+    double label_flops;            /* as the present label says; no launch is longer */
+    double unflushed;              /* slices queued since the driver was last told to start */
     size_t bytes, peak_bytes;      /* held by buffers now, and at most */
 };
 
@@ -61,6 +64,14 @@ rt_status rt_device_select(const struct rt_device_info *devices, size_t count, c
 rt_status rt_device_kernel(struct rt_device *device, const char *file, const char *name,
                            const char *options, const struct rt_kernel **kernel);
 void rt_device_release_programs(struct rt_device *device);
+
+/* The FLOPs that one command may have; INFINITY on a CPU. */
+double rt_device_slice(const struct rt_device *device);
+
+/* To be called after a command of so many FLOPs was queued: sees that the driver starts what is
+ * queued now and then, so that neither does the device wait nor the driver's list grow. Errors:
+ * DEVICE. */
+rt_status rt_device_queued(struct rt_device *device, double flops);
 
 /* Releases what CLBlast keeps for the device. */
 void rt_gemm_release(struct rt_device *device);

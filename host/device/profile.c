@@ -66,6 +66,7 @@ rt_status rt_profile_start(struct rt_device *device)
 rt_status rt_profile_label(struct rt_device *device, const char *label, double flops, double bytes)
 {
     struct rt_profile *profile = device->profile;
+    device->label_flops = flops;
     if (!rt_profile_running(device))
         return RT_OK;
     const size_t length = sizeof profile->entries->label - 1;

@@ -64,6 +64,12 @@ static rt_status label(const struct rt_op *op, const struct rt_op_call *call,
     return rt_profile_label(call->device, text, cost.flops, cost.bytes);
 }
 
+/* What is launched next is no part of the last operation. */
+static rt_status end_label(const struct rt_graph *graph)
+{
+    return rt_profile_label(graph->device, "other", 0, 0);
+}
+
 static rt_status check_pass(const struct rt_graph *graph, const struct rt_graph_pass *pass)
 {
     if (!graph->slabs)
@@ -88,6 +94,7 @@ rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *p
         RT_TRY(label(op, &call, RT_FORWARD));
         RT_TRY(op->forward(&call));
     }
+    status = end_label(graph);
 end:
     return status;
 }
@@ -138,6 +145,7 @@ rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *
         RT_TRY(label(op, &call, RT_BACKWARD));
         RT_TRY(op->backward(&call));
     }
+    status = end_label(graph);
 end:
     return status;
 }

@@ -60,8 +60,9 @@ static rt_status sum(const struct rt_op_call *call, struct rt_tensor dz)
     const size_t group = (size_t)rt_device_group(call->device);
     char options[48];
     snprintf(options, sizeof options, "-DGROUP=%zu -DGRADIENT=%d", group, dz.buffer != NULL);
-    const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]), RT_TENSOR(dz), ARGUMENT(partial),
-                                            rt_int(s.h * s.w), rt_local(256 * sizeof(float))};
+    const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]), RT_TENSOR(dz),
+                                            ARGUMENT(partial),     rt_int(s.n),
+                                            rt_int(s.h * s.w),     rt_local(256 * sizeof(float))};
     return rt_device_launch(
         call->device,
         &(struct rt_launch){.file = "batch_norm.cl",
@@ -118,7 +119,7 @@ static rt_status backward(const struct rt_op_call *call)
                            (share.across, share.down, s.n), RT_TENSOR(call->x[0]),
                            RT_TENSOR(call->dy), RT_TENSOR(call->dx[0]), ARGUMENT(call->scratch),
                            ARGUMENT(call->p[GAMMA]), ARGUMENT(call->dp[GAMMA]),
-                           ARGUMENT(call->dp[BETA]), rt_int(s.c), rt_int((int)size),
+                           ARGUMENT(call->dp[BETA]), rt_int(s.c), rt_int(s.n), rt_int((int)size),
                            rt_int(call->dx_add[0]), rt_int(share.columns), rt_int(share.rows));
 end:
     return status;
