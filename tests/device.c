@@ -306,6 +306,26 @@ static void check_slices(struct rt_device *device)
     rt_buffer_destroy(to);
 }
 
+/* The driver is told to start every sixteenth short command, and every long one. */
+static void check_starts(struct rt_device *device)
+{
+    struct rt_buffer *to;
+    assert_ok(rt_buffer_create(&to, device, 64));
+    assert_ok(rt_buffer_fill(to, 0, 64, 0));
+    rt_device_force_slice(device, 100);
+    for (int i = 1; i <= 33; i++) {
+        assert_ok(count(device, to, 4, 4, "-DSTEP=1"));
+        assert_true(device->unflushed == i % 16 / 16.0);
+    }
+    assert_ok(rt_profile_label(device, "half", 50, 0));
+    assert_ok(count(device, to, 1, 1, "-DSTEP=1"));
+    assert_true(device->unflushed == 0.625);
+    assert_ok(count(device, to, 1, 1, "-DSTEP=1"));
+    assert_true(device->unflushed == 0);
+    assert_ok(rt_device_finish(device));
+    rt_buffer_destroy(to);
+}
+
 static void check_failures(struct rt_device *device)
 {
     assert_fails(count(device, NULL, 1, 1, NULL), RT_ERROR_BUILD, "STEP");
@@ -394,6 +414,12 @@ static void long_launches_are_queued_in_slices(void **state)
     on_devices(check_slices);
 }
 
+static void what_is_queued_is_started(void **state)
+{
+    (void)state;
+    on_devices(check_starts);
+}
+
 static void failures_say_what_is_wrong(void **state)
 {
     (void)state;
@@ -417,6 +443,7 @@ int main(void)
         cmocka_unit_test(tensors_keep_their_values),
         cmocka_unit_test(launches_of_any_size),
         cmocka_unit_test(long_launches_are_queued_in_slices),
+        cmocka_unit_test(what_is_queued_is_started),
         cmocka_unit_test(failures_say_what_is_wrong),
         cmocka_unit_test(profiles_by_label),
     };

@@ -28,6 +28,8 @@ struct entry {
 
 /* --- the place of an entry ---------------------------------------------------------------- */
 
+/* NVIDIA's driver keeps what it compiles; so does PoCL, which, to give a program's binary, would
+ * compile all its kernels once more, for work-groups of any size. */
 static bool driver_caches(const struct rt_device_info *info)
 {
     static const char *const platforms[] = {"Portable Computing Language", "NVIDIA CUDA"};

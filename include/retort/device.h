@@ -46,6 +46,9 @@ struct rt_device; /* an open device: a context, an in-order queue, compiled prog
  * "cpu"), or part of a device's or platform's name, without regard to case. NULL or "" takes the
  * environment's RETORT_DEVICE, else any. Of several it takes one that can be used, a discrete GPU
  * before an integrated one before a CPU.
+ * What is compiled for the device is kept in $XDG_CACHE_HOME/retort, else ~/.cache/retort, unless
+ * its driver does so itself. RETORT_CACHE_DIR names another folder, then for any driver, or, empty,
+ * none. The folder may be deleted at any time.
  * Errors: DEVICE (none at all, or it cannot be opened), ARGUMENT (no device of that name; the
  * message lists what there is), MEMORY. */
 rt_status rt_device_open(struct rt_device **device, const char *which);
