@@ -26,8 +26,7 @@ void add_general_options(struct command_line *line)
     command_line_add(line, options, RT_COUNT(options));
 }
 
-static const char *const conv_names[] = {"auto", "direct", "gemm", "winograd",
-                                         NULL}; /* enum rt_conv */
+const char *const conv_names[] = {"auto", "direct", "gemm", "winograd", NULL};
 
 void add_device_options(struct command_line *line, struct device_choice *choice)
 {

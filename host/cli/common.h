@@ -13,6 +13,9 @@ struct device_choice {
     enum rt_conv conv;
 };
 
+/* The words for enum rt_conv; NULL at the end. */
+extern const char *const conv_names[];
+
 /* --device, --conv and the general options. */
 void add_device_options(struct command_line *line, struct device_choice *choice);
 rt_status open_device(struct rt_device **device, const struct device_choice *choice);
