@@ -277,7 +277,8 @@ static size_t list_living(const struct rt_graph *graph, bool training, struct li
         for (int d = 0; i > 0 && node->op->scratch && d <= training; d++) {
             int step = d == RT_FORWARD ? i : end - i;
             list[count] = (struct living){node->scratch[d], (size_t)i, false, step, step};
-            list[count++].tensor.plane = (size_t)graph->nodes[node->inputs[0]].y.shape.c;
+            size_t floats = (size_t)graph->nodes[node->inputs[0]].y.shape.c; /* as mix_scratch */
+            list[count++].tensor.plane = d == RT_FORWARD ? floats : 3 * floats;
         }
     }
     return count;

@@ -64,10 +64,10 @@ static int mix_parameters(const void *attributes, const struct rt_shape *x, stru
 }
 
 static size_t mix_scratch(const struct rt_device *device, const void *attributes,
-                          const struct rt_shape *x)
+                          const struct rt_shape *x, enum rt_direction direction)
 {
     (void)device, (void)attributes;
-    return (size_t)x->c;
+    return direction == RT_FORWARD ? (size_t)x->c : 3 * (size_t)x->c;
 }
 
 static rt_status mix_forward(const struct rt_op_call *call)
@@ -109,7 +109,7 @@ static rt_status mix_backward(const struct rt_op_call *call)
                     dw[c * in + k] += g * sinf(v);
                 }
     assert_ok(rt_buffer_fill(call->scratch.buffer, call->scratch.offset * sizeof(float),
-                             (size_t)in * sizeof(float), 0x7fc0dead));
+                             3 * (size_t)in * sizeof(float), 0x7fc0dead));
     for (size_t i = 0; i < rt_shape_size(call->dy.shape); i++)
         dy[i] = NAN; /* an operation may */
     put(&call->dy, dy);

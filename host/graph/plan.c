@@ -116,10 +116,10 @@ static void find_sizes(const struct plan *plan)
         if (i == 0 || !node->op->scratch)
             continue;
         rt_node_input_shapes(node, plan->shapes, x);
-        floats = node->op->scratch(graph->device, node->attributes, x);
-        scratch_block(plan, i, RT_FORWARD)->floats = floats;
-        if (plan->training && node->differentiable)
-            scratch_block(plan, i, RT_BACKWARD)->floats = floats;
+        for (int d = RT_FORWARD; d <= RT_BACKWARD; d++)
+            if (d == RT_FORWARD || (plan->training && node->differentiable))
+                scratch_block(plan, i, (enum rt_direction)d)->floats =
+                    node->op->scratch(graph->device, node->attributes, x, (enum rt_direction)d);
     }
 }
 

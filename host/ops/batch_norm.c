@@ -38,10 +38,11 @@ static size_t chunks_of(struct rt_shape s)
 
 /* The scratch: two statistics a channel, and then four sums a chunk. */
 static size_t scratch(const struct rt_device *device, const void *attributes,
-                      const struct rt_shape *x)
+                      const struct rt_shape *x, enum rt_direction direction)
 {
     (void)device;
     (void)attributes;
+    (void)direction;
     return (size_t)x->c * (2 + 4 * (size_t)x->n * chunks_of(*x));
 }
 

@@ -55,13 +55,15 @@ static int parameters(const void *attributes, const struct rt_shape *x,
 }
 
 static size_t scratch(const struct rt_device *device, const void *attributes,
-                      const struct rt_shape *x)
+                      const struct rt_shape *x, enum rt_direction direction)
 {
     struct rt_shape y;
     if (infer(attributes, x, &y) < 0)
         return 0;
-    size_t most = rt_activation_scratch(y);
-    for (int part = 0; part < RT_CONV2D_PARTS; part++) {
+    const int first = direction == RT_FORWARD ? RT_CONV2D_FORWARD : RT_CONV2D_BACKWARD_DATA;
+    const int last = direction == RT_FORWARD ? RT_CONV2D_FORWARD : RT_CONV2D_BACKWARD_WEIGHTS;
+    size_t most = direction == RT_FORWARD ? 0 : rt_activation_scratch(y);
+    for (int part = first; part <= last; part++) {
         const struct rt_conv2d_variant *variant =
             variant_of(device, attributes, *x, (enum rt_conv2d_part)part);
         size_t floats = variant->scratch

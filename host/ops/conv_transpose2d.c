@@ -35,10 +35,12 @@ static size_t chunk_rows(struct rt_shape x)
 }
 
 static size_t scratch(const struct rt_device *device, const void *attributes,
-                      const struct rt_shape *x)
+                      const struct rt_shape *x, enum rt_direction direction)
 {
     const struct rt_conv_transpose2d *a = attributes;
     (void)device;
+    if (direction == RT_FORWARD)
+        return 0;
     return CHUNKS * ((size_t)x->c * (size_t)a->channels * 4 + (size_t)a->channels);
 }
 

@@ -31,7 +31,7 @@ struct rt_op_call {
     struct rt_tensor dx[RT_OP_INPUTS];
     bool dx_add[RT_OP_INPUTS];             /* add to dx instead of overwriting it */
     struct rt_tensor dp[RT_OP_PARAMETERS]; /* overwritten */
-    struct rt_tensor scratch;              /* at least scratch() floats, contents undefined */
+    struct rt_tensor scratch;              /* scratch() floats, contents undefined */
     bool
         training; /* forward: dropout on, batch statistics; the call will be followed by backward */
     uint64_t seed; /* of the run; dropout draws from (seed, node, step) */
@@ -56,9 +56,9 @@ struct rt_op {
     /* Fills in parameters, returns their number (at most RT_OP_PARAMETERS). May be NULL: none. */
     int (*parameters)(const void *attributes, const struct rt_shape *x,
                       struct rt_parameter *parameters);
-    /* Floats of scratch memory that either direction needs. May be NULL: none. */
+    /* Floats of scratch memory that this direction needs. May be NULL: none. */
     size_t (*scratch)(const struct rt_device *device, const void *attributes,
-                      const struct rt_shape *x);
+                      const struct rt_shape *x, enum rt_direction direction);
     rt_status (*forward)(const struct rt_op_call *call);
     rt_status (*backward)(const struct rt_op_call *call);
     struct rt_cost (*cost)(const void *attributes, const struct rt_shape *x,

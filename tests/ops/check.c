@@ -190,6 +190,15 @@ static void expected_finish(struct expected *expected)
     free(expected->weights);
 }
 
+static void create_scratch(struct run *run, enum rt_direction direction)
+{
+    const struct rt_op *op = run->test->op;
+    size_t floats =
+        op->scratch ? op->scratch(run->device, run->test->attributes, run->test->x, direction) : 0;
+    run->scratch = guarded_create(run->device, (struct rt_shape){1, 1, 1, (int)floats}, 0);
+    run->call.scratch = run->scratch.tensor;
+}
+
 static void prepare_device(struct run *run)
 {
     const struct op_case *test = run->test;
@@ -213,10 +222,7 @@ static void prepare_device(struct run *run)
     }
     run->y = guarded_create(run->device, r->y_shape, GAP);
     call->y = run->y.tensor;
-    size_t floats =
-        test->op->scratch ? test->op->scratch(run->device, test->attributes, test->x) : 0;
-    run->scratch = guarded_create(run->device, (struct rt_shape){1, 1, 1, (int)floats}, 0);
-    call->scratch = run->scratch.tensor;
+    create_scratch(run, RT_FORWARD);
 }
 
 static void run_finish(struct run *run)
@@ -288,8 +294,8 @@ static void prepare_backward(struct run *run, bool add)
             call->x[i].buffer = NULL;
     if (!run->test->op->backward_reads_y)
         call->y.buffer = NULL;
-    assert_ok(rt_buffer_fill(run->scratch.tensor.buffer, 0, run->scratch.floats * sizeof(float),
-                             run->scratch.poison));
+    rt_buffer_destroy(run->scratch.tensor.buffer);
+    create_scratch(run, RT_BACKWARD);
 }
 
 /* With `add`, the gradient must be added to what stands in dx. */
