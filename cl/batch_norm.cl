@@ -137,9 +137,10 @@ __kernel void batch_norm_forward(TENSOR(x), TENSOR(y), __global const float *sta
                                  ulong statistics_offset, __global const float *gamma,
                                  ulong gamma_offset, __global const float *beta, ulong beta_offset,
                                  int channels, int h, int w, int relu, uint threshold,
-                                 float keep_scale, ulong key, uint step, int columns, int rows)
+                                 float keep_scale, ulong key, uint step, uint image, int columns,
+                                 int rows)
 {
-    const dropout d = {threshold, keep_scale, key, step};
+    const dropout d = {threshold, keep_scale, key, step, image};
     const int left = (int)get_global_id(0) * columns, right = min(left + columns, w);
     const int top = (int)get_global_id(1) * rows, bottom = min(top + rows, (channels + 3) / 4 * h);
     const size_t n = get_global_id(2);

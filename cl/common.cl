@@ -108,20 +108,21 @@ static void store_pairs(__global float *to, vec even, vec odd, int column, int w
 
 /* Dropout. Whether element (n, c, i, j) is kept depends on the key (of the run and the node), the
  * step and the element alone: 16 bits of Philox-4x32-7 (Salmon et al., SC 2011; 7 rounds pass
- * BigCrush) with the counter ((i / 2) * width + j, c / 4, n, step), in word c % 4, the low half for
- * even rows and the high half for odd ones. It is kept where these bits are not below
+ * BigCrush) with the counter ((i / 2) * width + j, c / 4, image + n, step), in word c % 4, the low
+ * half for even rows and the high half for odd ones. It is kept where these bits are not below
  * `threshold`, 65536 times the share to drop. */
 typedef struct {
     uint threshold; /* 0: no dropout */
     float scale;    /* of what is kept */
     ulong key;
     uint step;
+    uint image; /* the number of the tensor's first image among those of the step */
 } dropout;
 
 /* The words for channels c / 4 * 4 .. + 3 of row i and VEC columns from j. */
 static void dropout_words(uvec words[4], dropout d, int n, int c, int i, int j, int width)
 {
-    uvec c0 = AS_UVEC(LANES + (i / 2 * width + j)), c1 = (uvec)((uint)c / 4), c2 = (uvec)((uint)n),
+    uvec c0 = AS_UVEC(LANES + (i / 2 * width + j)), c1 = (uvec)((uint)c / 4), c2 = (uvec)(d.image + (uint)n),
          c3 = (uvec)(d.step);
     uint k0 = (uint)d.key, k1 = (uint)(d.key >> 32);
 #pragma unroll

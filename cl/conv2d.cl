@@ -118,7 +118,8 @@ __kernel void conv2d_forward(__global const float *x, ulong x_offset, ulong x_st
                              __global float *y, ulong y_offset, ulong y_stride, uint y_plane,
                              __global const float *w, ulong w_offset, __global const float *bias,
                              ulong bias_offset, int in_channels, int out_channels, int height,
-                             int width, int relu, uint threshold, float scale, ulong key, uint step)
+                             int width, int relu, uint threshold, float scale, ulong key, uint step,
+                             uint image)
 {
     place at;
     if (!tile_place(&at, out_channels, height, width))
@@ -134,7 +135,7 @@ __kernel void conv2d_forward(__global const float *x, ulong x_offset, ulong x_st
     }
     CONVOLVE(sum, x, x_plane, w, at, in_channels, out_channels, height, width, in_channels * TAPS,
              TAPS, false)
-    const dropout d = {threshold, scale, key, step};
+    const dropout d = {threshold, scale, key, step, image};
     uvec words[4];
     for (int r = 0; r < ROWS; r++) {
         const int row = at.row + r;

@@ -72,14 +72,14 @@ __kernel void col2im(__global const float *columns, ulong columns_offset, __glob
 __kernel void finish(__global float *y, ulong y_offset, ulong y_stride, uint y_plane,
                      __global const float *bias, ulong bias_offset, int batch, int channels,
                      int height, int width, int relu, uint threshold, float scale, ulong key,
-                     uint step)
+                     uint step, uint image)
 {
     const int quads = (channels + 3) / 4;
     const int j = get_global_id(0) * VEC, i = get_global_id(1) * 2;
     const int c = get_global_id(2) % quads * 4, n = get_global_id(2) / quads;
     if (j >= width || i >= height || n >= batch)
         return;
-    const dropout d = {threshold, scale, key, step};
+    const dropout d = {threshold, scale, key, step, image};
     uvec words[4];
     if (threshold)
         dropout_words(words, d, n, c, i, j, width);

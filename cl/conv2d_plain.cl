@@ -16,7 +16,7 @@ __kernel void conv2d_plain_forward(__global const float *x, ulong x_offset, ulon
                                    __global const float *bias, ulong bias_offset, int in_channels,
                                    int out_channels, int in_height, int in_width, int height,
                                    int width, int relu, uint threshold, float scale, ulong key,
-                                   uint step)
+                                   uint step, uint image)
 {
     const int i = get_global_id(0), o = get_global_id(1), n = get_global_id(2);
     if (i >= height || o >= out_channels)
@@ -39,7 +39,7 @@ __kernel void conv2d_plain_forward(__global const float *x, ulong x_offset, ulon
     }
     if (!threshold)
         return;
-    const dropout d = {threshold, scale, key, step};
+    const dropout d = {threshold, scale, key, step, image};
     for (int j = 0; j < width; j += VEC) {
         uvec words[4];
         dropout_words(words, d, n, o, i, j, width);

@@ -81,9 +81,10 @@ __kernel void loss_count(__global const float *x, ulong x_offset, ulong x_stride
     }
 }
 
-/* to[to_row + row][i] = the sum of from[row][i], from[row][i + to_items], ... */
+/* to[to_row + row][i] = the sum of from[row][i], from[row][i + to_items], ..., added to what stands
+ * there if `add` */
 __kernel void loss_reduce(__global const float *from, uint from_items, __global float *to,
-                          uint to_row, uint to_items, uint rows)
+                          uint to_row, uint to_items, uint rows, int add)
 {
     const uint i = get_global_id(0), row = get_global_id(1);
     float sum = 0;
@@ -91,7 +92,8 @@ __kernel void loss_reduce(__global const float *from, uint from_items, __global 
         return;
     for (uint k = i; k < from_items; k += to_items)
         sum += from[row * from_items + k];
-    to[(to_row + row) * to_items + i] = sum;
+    to += (to_row + row) * to_items + i;
+    *to = add ? *to + sum : sum;
 }
 
 /* What the gradient needs of the batch's sums. */
@@ -201,10 +203,11 @@ static vec hard_term(const vec *x, ivec label, const struct scales *scales,
     return value;
 }
 
-/* Teachers are averaged: teachers of t0 to t3. hard and soft are the two terms' shares of the
- * total. dx may be null. */
+/* The logits are those of the batch's images from `first` on; the labels and sums are the whole
+ * batch's. Teachers are averaged: teachers of t0 to t3. hard and soft are the two terms' shares of
+ * the total. dx may be null. */
 __kernel void loss_gradient(__global const float *x, ulong x_offset, ulong x_stride, uint x_plane,
-                            __global const uchar *labels, uint pixels, CHUNKS,
+                            __global const uchar *labels, uint first, uint pixels, CHUNKS,
                             __global float *partial, __global const float *t0, ulong t0_offset,
                             ulong t0_stride, uint t0_plane, __global const float *t1,
                             ulong t1_offset, ulong t1_stride, uint t1_plane,
@@ -221,6 +224,7 @@ __kernel void loss_gradient(__global const float *x, ulong x_offset, ulong x_str
     if (item >= items)
         return;
     load_scales(&scales, sums, weights, hard, soft);
+    labels += (size_t)first * pixels;
     FOR_CHUNK(v, item)
     {
         const struct span at = span_of(v, pixels);

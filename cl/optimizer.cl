@@ -1,6 +1,17 @@
 /* One step of an optimiser over a flat slab of `count` parameters w with gradients g. What depends
  * on the step's number alone comes from the host, which computes it in double. */
 
+/* sums += g */
+__kernel void gradients_add(__global float *sums, __global const float *g, ulong count, CHUNKS)
+{
+    FOR_CHUNK(i, get_global_id(0))
+    {
+        const size_t at = (size_t)i * VEC;
+        const int part = (int)min(count - at, (ulong)VEC);
+        store_row(sums + at, load_part(sums + at, part) + load_part(g + at, part), 0, part);
+    }
+}
+
 /* v = momentum v + (g + decay w); w -= rate v */
 __kernel void optimizer_sgd(__global float *w, __global const float *g, __global float *v,
                             ulong count, CHUNKS, float rate, float momentum, float decay)

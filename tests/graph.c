@@ -335,6 +335,9 @@ static void check_lives(void (*build)(struct rt_graph *), struct rt_shape input,
     size_t peak = 0, *slabs[8];
     setup_start(&s, build);
     assert_ok(rt_graph_plan(s.graph, input, s.values, training ? s.gradients : NULL));
+    size_t bytes;
+    assert_ok(rt_graph_plan_bytes(s.graph, input, training, &bytes));
+    assert_int_equal(bytes, rt_graph_planned_bytes(s.graph));
     size_t count = list_living(s.graph, training, list);
     assert_true(s.graph->slab_count <= RT_COUNT(slabs));
     for (int step = 0; step <= 2 * (int)s.graph->count; step++) {

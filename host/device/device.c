@@ -76,6 +76,11 @@ enum rt_conv rt_device_conv(const struct rt_device *device)
     return device->conv;
 }
 
+size_t rt_device_bytes(const struct rt_device *device)
+{
+    return device->bytes;
+}
+
 size_t rt_device_peak_bytes(const struct rt_device *device)
 {
     return device->peak_bytes;

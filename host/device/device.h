@@ -17,6 +17,9 @@ rt_status rt_buffer_create(struct rt_buffer **buffer, struct rt_device *device, 
 void rt_buffer_destroy(struct rt_buffer *buffer);
 size_t rt_buffer_bytes(const struct rt_buffer *buffer);
 
+/* The bytes that all buffers hold now. */
+size_t rt_device_bytes(const struct rt_device *device);
+
 /* Blocking copies; offset and bytes in bytes. Errors: DEVICE, ARGUMENT (outside the buffer). */
 rt_status rt_buffer_write(struct rt_buffer *buffer, size_t offset, size_t bytes, const void *from);
 rt_status rt_buffer_read(struct rt_buffer *buffer, size_t offset, size_t bytes, void *to);

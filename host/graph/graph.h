@@ -40,11 +40,17 @@ rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt
                         struct rt_buffer *gradients);
 size_t rt_graph_planned_bytes(const struct rt_graph *graph);
 
+/* What rt_graph_planned_bytes would be after such a plan, with gradients or without; plans and
+ * allocates nothing. Errors: ARGUMENT, DEVICE (a tensor above the largest buffer), MEMORY. */
+rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input, bool training,
+                              size_t *bytes);
+
 struct rt_graph_pass {
     int n; /* images, up to the planned batch */
     bool training;
     uint64_t seed;
     uint32_t step;
+    uint32_t image; /* the number of the first image, where a step's images come in parts */
 };
 rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *pass);
 /* From the gradient that the caller wrote to rt_graph_gradient(output), with the pass of the last

@@ -16,10 +16,12 @@ struct part {
 
 struct plan {
     const struct rt_graph *graph;
-    const struct rt_shape *shapes;
+    bool training;
+    struct rt_shape *shapes; /* of each node */
     struct part *parts;      /* of each node */
     struct rt_block *blocks; /* of each node: output, gradient, scratch forward and backward */
-    bool training;
+    size_t *slabs;           /* lengths in floats */
+    size_t slab_count;
 };
 
 static struct rt_block *output_block(const struct plan *plan, size_t node)
@@ -132,22 +134,27 @@ void rt_graph_release_plan(struct rt_graph *graph)
     graph->slab_count = 0;
 }
 
-static rt_status allocate(struct rt_graph *graph, const size_t *slabs, size_t count)
+static size_t plan_bytes(const struct plan *plan)
+{
+    size_t floats = 0;
+    for (size_t i = 0; i < plan->slab_count; i++)
+        floats += plan->slabs[i];
+    return floats * sizeof(float);
+}
+
+static rt_status allocate(struct rt_graph *graph, const struct plan *plan)
 {
     const struct rt_device_info *info = rt_device_describe(graph->device);
     rt_status status = RT_OK;
-    size_t floats = 0;
-    for (size_t i = 0; i < count; i++)
-        floats += slabs[i];
-    if (floats > info->memory_bytes / sizeof(float))
+    if (plan_bytes(plan) > info->memory_bytes)
         return rt_fail(RT_ERROR_DEVICE,
                        "%zu bytes of device memory are needed, and %s has %zu; use a smaller batch "
                        "or patch",
-                       floats * sizeof(float), info->name, info->memory_bytes);
-    RT_TRY(rt_alloc(&graph->slabs, count, sizeof *graph->slabs));
-    for (; graph->slab_count < count; graph->slab_count++)
+                       plan_bytes(plan), info->name, info->memory_bytes);
+    RT_TRY(rt_alloc(&graph->slabs, plan->slab_count, sizeof *graph->slabs));
+    for (; graph->slab_count < plan->slab_count; graph->slab_count++)
         RT_TRY(rt_buffer_create(&graph->slabs[graph->slab_count], graph->device,
-                                slabs[graph->slab_count] * sizeof(float)));
+                                plan->slabs[graph->slab_count] * sizeof(float)));
 end:
     if (status < 0)
         rt_graph_release_plan(graph);
@@ -203,33 +210,57 @@ static rt_status check(const struct rt_graph *graph, struct rt_shape input)
     return RT_OK;
 }
 
+/* Everything about a plan but the memory itself: the slabs' lengths in floats. */
+static rt_status plan_init(struct plan *plan, const struct rt_graph *graph, struct rt_shape input,
+                           bool training)
+{
+    rt_status status = RT_OK;
+    size_t limit = rt_device_describe(graph->device)->buffer_bytes / sizeof(float);
+    *plan = (struct plan){.graph = graph, .training = training};
+    RT_TRY(check(graph, input));
+    RT_TRY(rt_graph_infer(graph, input, &plan->shapes));
+    RT_TRY(rt_alloc(&plan->parts, graph->count, sizeof *plan->parts));
+    RT_TRY(rt_alloc(&plan->blocks, 4 * graph->count, sizeof *plan->blocks));
+    find_parts(plan);
+    find_lives(plan);
+    find_sizes(plan);
+    status =
+        rt_blocks_place(plan->blocks, 4 * graph->count, limit, &plan->slabs, &plan->slab_count);
+end:
+    return status;
+}
+
+static void plan_finish(struct plan *plan)
+{
+    free(plan->shapes);
+    free(plan->parts);
+    free(plan->blocks);
+    free(plan->slabs);
+}
+
+rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input, bool training,
+                              size_t *bytes)
+{
+    struct plan plan;
+    rt_status status = plan_init(&plan, graph, input, training);
+    *bytes = status == RT_OK ? plan_bytes(&plan) : 0;
+    plan_finish(&plan);
+    return status;
+}
+
 rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt_buffer *values,
                         struct rt_buffer *gradients)
 {
     rt_status status = RT_OK;
-    struct plan plan = {.graph = graph, .training = gradients != NULL};
-    struct rt_shape *shapes = NULL;
-    size_t *slabs = NULL, slab_count;
-    size_t limit = rt_device_describe(graph->device)->buffer_bytes / sizeof(float);
+    struct plan plan;
     rt_graph_release_plan(graph);
-    RT_TRY(check(graph, input));
-    RT_TRY(rt_graph_infer(graph, input, &shapes));
-    plan.shapes = shapes;
-    RT_TRY(rt_alloc(&plan.parts, graph->count, sizeof *plan.parts));
-    RT_TRY(rt_alloc(&plan.blocks, 4 * graph->count, sizeof *plan.blocks));
-    find_parts(&plan);
-    find_lives(&plan);
-    find_sizes(&plan);
-    RT_TRY(rt_blocks_place(plan.blocks, 4 * graph->count, limit, &slabs, &slab_count));
-    RT_TRY(allocate(graph, slabs, slab_count));
+    RT_TRY(plan_init(&plan, graph, input, gradients != NULL));
+    RT_TRY(allocate(graph, &plan));
     place_tensors(&plan, graph);
     graph->values = values;
     graph->gradients = gradients;
 end:
-    free(shapes);
-    free(plan.parts);
-    free(plan.blocks);
-    free(slabs);
+    plan_finish(&plan);
     return status;
 }
 

@@ -27,7 +27,8 @@ static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
                               .training = pass->training,
                               .seed = pass->seed,
                               .node = (uint32_t)i,
-                              .step = pass->step};
+                              .step = pass->step,
+                              .image = pass->image};
     for (int j = 0; j < node->op->inputs; j++)
         call.x[j] = images(graph->nodes[node->inputs[j]].y, pass->n);
     for (int j = 0; j < node->parameters; j++)

@@ -111,15 +111,33 @@ end:
     return status;
 }
 
+static rt_status check_sides(const struct rt_model *model, int height, int width)
+{
+    int step = 1 << model->unet.depth;
+    if (height % step == 0 && width % step == 0)
+        return RT_OK;
+    return rt_fail(RT_ERROR_ARGUMENT,
+                   "%s halves its images %d times, so their sides must be multiples of %d, "
+                   "not %d x %d",
+                   model->info.network, model->unet.depth, step, width, height);
+}
+
+rt_status rt_model_plan_bytes(const struct rt_model *model, int batch, int height, int width,
+                              bool training, size_t *bytes)
+{
+    struct rt_shape input = {batch, model->info.channels, height, width};
+    rt_status status = check_sides(model, height, width);
+    if (status == RT_OK)
+        status = rt_graph_plan_bytes(model->graph, input, training, bytes);
+    if (status == RT_OK && training)
+        *bytes += model->trained * sizeof(float); /* the gradients */
+    return status;
+}
+
 rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, bool training)
 {
     rt_status status = RT_OK;
-    int step = 1 << model->unet.depth;
-    if (height % step != 0 || width % step != 0)
-        return rt_fail(RT_ERROR_ARGUMENT,
-                       "%s halves its images %d times, so their sides must be multiples of %d, "
-                       "not %d x %d",
-                       model->info.network, model->unet.depth, step, width, height);
+    RT_TRY(check_sides(model, height, width));
     if (model->planned.n >= batch && model->planned.h == height && model->planned.w == width &&
         (model->planned_training || !training))
         return RT_OK;
@@ -139,13 +157,28 @@ const struct rt_tensor *rt_model_input(const struct rt_model *model)
     return rt_graph_input_tensor(model->graph);
 }
 
+static rt_status run_forward(struct rt_model *model, struct rt_graph_pass pass,
+                             struct rt_tensor *logits)
+{
+    model->pass = pass;
+    *logits = *rt_graph_output_tensor(model->graph);
+    logits->shape.n = pass.n;
+    return rt_graph_forward(model->graph, &model->pass);
+}
+
 rt_status rt_model_forward(struct rt_model *model, int n, bool training, uint64_t seed,
                            uint32_t step, struct rt_tensor *logits)
 {
-    model->pass = (struct rt_graph_pass){.n = n, .training = training, .seed = seed, .step = step};
-    *logits = *rt_graph_output_tensor(model->graph);
-    logits->shape.n = n;
-    return rt_graph_forward(model->graph, &model->pass);
+    const struct rt_graph_pass pass = {.n = n, .training = training, .seed = seed, .step = step};
+    return run_forward(model, pass, logits);
+}
+
+rt_status rt_model_forward_part(struct rt_model *model, int n, int first, uint64_t seed,
+                                uint32_t step, struct rt_tensor *logits)
+{
+    const struct rt_graph_pass pass = {
+        .n = n, .training = true, .seed = seed, .step = step, .image = (uint32_t)first};
+    return run_forward(model, pass, logits);
 }
 
 rt_status rt_model_gradient(const struct rt_model *model, struct rt_tensor *dlogits)

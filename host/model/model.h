@@ -10,6 +10,11 @@
  * Height and width must be multiples of 2^depth. Errors: ARGUMENT, DEVICE, MEMORY. */
 rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, bool training);
 
+/* The device memory that rt_model_plan would take for a model without a plan; allocates nothing.
+ * Errors: ARGUMENT, DEVICE (a tensor above the device's largest buffer), MEMORY. */
+rt_status rt_model_plan_bytes(const struct rt_model *model, int batch, int height, int width,
+                              bool training, size_t *bytes);
+
 /* After planning: where a batch's images go, [batch, channels, h, w]; only the first n count. */
 const struct rt_tensor *rt_model_input(const struct rt_model *model);
 
@@ -18,6 +23,11 @@ const struct rt_tensor *rt_model_input(const struct rt_model *model);
  * statistics are used and updated. */
 rt_status rt_model_forward(struct rt_model *model, int n, bool training, uint64_t seed,
                            uint32_t step, struct rt_tensor *logits);
+
+/* The same with `training` for images `first` to first + n - 1 of a step whose images come in
+ * parts: their dropout is what one pass over all of them draws. */
+rt_status rt_model_forward_part(struct rt_model *model, int n, int first, uint64_t seed,
+                                uint32_t step, struct rt_tensor *logits);
 
 /* After planning for training: where the loss writes its gradient, [n, classes, h, w], for the
  * last forward pass with `training`; and the backward pass, which overwrites all gradients. */

@@ -18,6 +18,7 @@ struct rt_dropout rt_dropout_of(const struct rt_op_call *call,
     dropout.scale = 65536.0f / (float)(65536 - dropout.threshold);
     dropout.key = words[0] | (uint64_t)words[1] << 32;
     dropout.step = call->step;
+    dropout.image = call->image;
     return dropout;
 }
 

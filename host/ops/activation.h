@@ -4,17 +4,18 @@
 
 #include "ops/op.h"
 
-/* Dropout as the kernels take it: `uint threshold, float scale, ulong key, uint step`; see
- * `dropout` in cl/common.cl. */
+/* Dropout as the kernels take it: `uint threshold, float scale, ulong key, uint step,
+ * uint image`; see `dropout` in cl/common.cl. */
 struct rt_dropout {
     uint32_t threshold; /* 65536 times the share to drop; 0: none */
     float scale;        /* of what is kept */
     uint64_t key;       /* of the run and the node */
-    uint32_t step;
+    uint32_t step, image;
 };
 
 #define RT_DROPOUT(d)                                                                              \
-    rt_uint((d).threshold), rt_float((d).scale), rt_ulong((d).key), rt_uint((d).step)
+    rt_uint((d).threshold), rt_float((d).scale), rt_ulong((d).key), rt_uint((d).step),             \
+        rt_uint((d).image)
 
 /* The dropout of this call: none outside training. */
 struct rt_dropout rt_dropout_of(const struct rt_op_call *call,

@@ -24,9 +24,32 @@ struct rt_loss_state {
     uint32_t rows;             /* loss_count's; see loss.cl */
 };
 
+/* What each of the buffers holds, in bytes. */
+struct sizes {
+    size_t weights, partial, folded, sums;
+};
+
 static bool has_dice(const struct rt_loss *loss)
 {
     return loss->hard == RT_HARD_DICE || loss->hard == RT_HARD_DICE_FOCAL;
+}
+
+static size_t count_rows(const struct rt_loss *loss, int classes)
+{
+    return (size_t)(has_dice(loss) ? 3 * classes + 1 : classes + 1);
+}
+
+static struct sizes sizes_of(const struct rt_loss *loss, int classes)
+{
+    const size_t rows = count_rows(loss, classes);
+    return (struct sizes){sizeof loss->weights, rows * RT_CHUNKS_MAX * sizeof(float),
+                          rows * FOLD * sizeof(float), (rows + VALUE_ROWS) * sizeof(float)};
+}
+
+size_t rt_loss_bytes(const struct rt_loss *loss, int classes)
+{
+    const struct sizes sizes = sizes_of(loss, classes);
+    return sizes.weights + sizes.partial + sizes.folded + sizes.sums;
 }
 
 static float hard_share(const struct rt_loss *loss)
@@ -65,15 +88,15 @@ rt_status rt_loss_create(struct rt_loss_state **state, struct rt_device *device,
     made->device = device;
     made->loss = *loss;
     made->classes = classes;
-    made->rows = (uint32_t)(has_dice(loss) ? 3 * classes + 1 : classes + 1);
+    made->rows = (uint32_t)count_rows(loss, classes);
     snprintf(made->options, sizeof made->options, "-DCLASSES=%d %s %s", classes, hard[loss->hard],
              soft[loss->soft]);
-    const size_t rows = made->rows;
-    RT_TRY(rt_buffer_create(&made->weights, device, sizeof loss->weights));
-    RT_TRY(rt_buffer_write(made->weights, 0, sizeof loss->weights, loss->weights));
-    RT_TRY(rt_buffer_create(&made->partial, device, rows * RT_CHUNKS_MAX * sizeof(float)));
-    RT_TRY(rt_buffer_create(&made->folded, device, rows * FOLD * sizeof(float)));
-    RT_TRY(rt_buffer_create(&made->sums, device, (rows + VALUE_ROWS) * sizeof(float)));
+    const struct sizes sizes = sizes_of(loss, classes);
+    RT_TRY(rt_buffer_create(&made->weights, device, sizes.weights));
+    RT_TRY(rt_buffer_write(made->weights, 0, sizes.weights, loss->weights));
+    RT_TRY(rt_buffer_create(&made->partial, device, sizes.partial));
+    RT_TRY(rt_buffer_create(&made->folded, device, sizes.folded));
+    RT_TRY(rt_buffer_create(&made->sums, device, sizes.sums));
     *state = made;
     made = NULL;
 end:
@@ -92,18 +115,21 @@ void rt_loss_destroy(struct rt_loss_state *state)
     free(state);
 }
 
-/* Adds up rows of partial sums into sums[to_row...], in two steps of at most FOLD summands each. */
-static rt_status reduce(struct rt_loss_state *state, uint32_t items, uint32_t rows, uint32_t to_row)
+/* Adds up rows of partial sums into sums[to_row...], or to what stands there, in two steps of at
+ * most FOLD summands each. */
+static rt_status reduce(struct rt_loss_state *state, uint32_t items, uint32_t rows, uint32_t to_row,
+                        bool add)
 {
     const uint32_t folded = (items + FOLD - 1) / FOLD;
     rt_status status = RT_OK;
     RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_reduce", state->options, (folded, rows, 1),
                      rt_buffer_argument(state->partial), rt_uint(items),
-                     rt_buffer_argument(state->folded), rt_uint(0), rt_uint(folded),
-                     rt_uint(rows)));
+                     rt_buffer_argument(state->folded), rt_uint(0), rt_uint(folded), rt_uint(rows),
+                     rt_int(false)));
     status = RT_LAUNCH(state->device, "loss.cl", "loss_reduce", state->options, (1, rows, 1),
                        rt_buffer_argument(state->folded), rt_uint(folded),
-                       rt_buffer_argument(state->sums), rt_uint(to_row), rt_uint(1), rt_uint(rows));
+                       rt_buffer_argument(state->sums), rt_uint(to_row), rt_uint(1), rt_uint(rows),
+                       rt_int(add));
 end:
     return status;
 }
@@ -129,8 +155,33 @@ static rt_status check_run(const struct rt_loss_state *state, const struct rt_te
     return RT_OK;
 }
 
-rt_status rt_loss_run(struct rt_loss_state *state, const struct rt_tensor *logits,
-                      struct rt_buffer *labels, const struct rt_tensor *teacher_logits,
+/* Sums what must be known of the whole batch before any gradient; the values start at 0. */
+static rt_status count(struct rt_loss_state *state, const struct rt_tensor *logits,
+                       struct rt_buffer *labels)
+{
+    const struct rt_chunks chunks = rt_pixel_chunks(state->device, logits->shape, LEAST);
+    const uint32_t pixels = (uint32_t)logits->shape.h * (uint32_t)logits->shape.w;
+    rt_status status = RT_OK;
+    RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_count", state->options, (chunks.items, 1, 1),
+                     RT_TENSOR(*logits), rt_buffer_argument(labels), rt_uint(pixels),
+                     RT_CHUNKS(chunks), rt_buffer_argument(state->partial)));
+    RT_TRY(reduce(state, chunks.items, state->rows, 0, false));
+    status =
+        rt_buffer_fill(state->sums, state->rows * sizeof(float), VALUE_ROWS * sizeof(float), 0);
+end:
+    return status;
+}
+
+rt_status rt_loss_count(struct rt_loss_state *state, struct rt_shape whole,
+                        struct rt_buffer *labels)
+{
+    if (has_dice(&state->loss))
+        return rt_fail(RT_ERROR_ARGUMENT, "the dice loss of a batch cannot be added up from parts");
+    return count(state, &(struct rt_tensor){.shape = whole}, labels);
+}
+
+rt_status rt_loss_add(struct rt_loss_state *state, const struct rt_tensor *logits,
+                      struct rt_buffer *labels, int first, const struct rt_tensor *teacher_logits,
                       int teachers, const struct rt_tensor *dlogits)
 {
     const struct rt_chunks chunks = rt_pixel_chunks(state->device, logits->shape, LEAST);
@@ -140,18 +191,27 @@ rt_status rt_loss_run(struct rt_loss_state *state, const struct rt_tensor *logit
     RT_TRY(check_run(state, logits, teacher_logits, teachers));
     for (int i = 0; i < teachers; i++)
         t[i] = teacher_logits[i];
-    RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_count", state->options, (chunks.items, 1, 1),
-                     RT_TENSOR(*logits), rt_buffer_argument(labels), rt_uint(pixels),
-                     RT_CHUNKS(chunks), rt_buffer_argument(state->partial)));
-    RT_TRY(reduce(state, chunks.items, state->rows, 0));
     RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_gradient", state->options,
                      (chunks.items, 1, 1), RT_TENSOR(*logits), rt_buffer_argument(labels),
-                     rt_uint(pixels), RT_CHUNKS(chunks), rt_buffer_argument(state->partial),
-                     RT_TENSOR(t[0]), RT_TENSOR(t[1]), RT_TENSOR(t[2]), RT_TENSOR(t[3]),
-                     rt_int(teachers), RT_TENSOR(*dlogits), rt_buffer_argument(state->weights),
-                     rt_buffer_argument(state->sums), rt_float(hard_share(&state->loss)),
-                     rt_float(1 - hard_share(&state->loss)), rt_float(state->loss.temperature)));
-    status = reduce(state, chunks.items, VALUE_ROWS, state->rows);
+                     rt_uint((uint32_t)first), rt_uint(pixels), RT_CHUNKS(chunks),
+                     rt_buffer_argument(state->partial), RT_TENSOR(t[0]), RT_TENSOR(t[1]),
+                     RT_TENSOR(t[2]), RT_TENSOR(t[3]), rt_int(teachers), RT_TENSOR(*dlogits),
+                     rt_buffer_argument(state->weights), rt_buffer_argument(state->sums),
+                     rt_float(hard_share(&state->loss)), rt_float(1 - hard_share(&state->loss)),
+                     rt_float(state->loss.temperature)));
+    status = reduce(state, chunks.items, VALUE_ROWS, state->rows, true);
+end:
+    return status;
+}
+
+rt_status rt_loss_run(struct rt_loss_state *state, const struct rt_tensor *logits,
+                      struct rt_buffer *labels, const struct rt_tensor *teacher_logits,
+                      int teachers, const struct rt_tensor *dlogits)
+{
+    rt_status status = RT_OK;
+    RT_TRY(check_run(state, logits, teacher_logits, teachers));
+    RT_TRY(count(state, logits, labels));
+    status = rt_loss_add(state, logits, labels, 0, teacher_logits, teachers, dlogits);
 end:
     return status;
 }

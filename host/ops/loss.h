@@ -20,6 +20,9 @@ rt_status rt_loss_create(struct rt_loss_state **state, struct rt_device *device,
                          const struct rt_loss *loss, int classes);
 void rt_loss_destroy(struct rt_loss_state *state);
 
+/* The device memory that rt_loss_create takes. */
+size_t rt_loss_bytes(const struct rt_loss *loss, int classes);
+
 /* Queues the loss of logits [n, classes, h, w] against labels, n*h*w bytes from the start of
  * their buffer, and the teachers' logits (teachers of them, 0 without a soft loss; several are
  * averaged as the paper says: the mean of their softened probabilities for RT_SOFT_KL, of their
@@ -31,7 +34,17 @@ rt_status rt_loss_run(struct rt_loss_state *state, const struct rt_tensor *logit
                       struct rt_buffer *labels, const struct rt_tensor *teacher_logits,
                       int teachers, const struct rt_tensor *dlogits);
 
-/* Waits for the last rt_loss_run and reads its values. */
+/* rt_loss_run in parts, whose values and gradients add up to those of the whole batch:
+ * rt_loss_count queues the count of the labels of a batch whose logits have the shape `whole`; then
+ * rt_loss_add adds the logits [n, classes, h, w] of its images first to first + n - 1. Errors:
+ * those of rt_loss_run; ARGUMENT with a dice loss, which is no sum over images. */
+rt_status rt_loss_count(struct rt_loss_state *state, struct rt_shape whole,
+                        struct rt_buffer *labels);
+rt_status rt_loss_add(struct rt_loss_state *state, const struct rt_tensor *logits,
+                      struct rt_buffer *labels, int first, const struct rt_tensor *teacher_logits,
+                      int teachers, const struct rt_tensor *dlogits);
+
+/* Waits for the last rt_loss_run or rt_loss_add and reads the values, of all parts so far. */
 rt_status rt_loss_read(struct rt_loss_state *state, struct rt_loss_values *values);
 
 #endif

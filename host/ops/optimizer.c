@@ -9,6 +9,13 @@ int rt_optimizer_moments(const struct rt_optimizer *optimizer)
     return optimizer->kind == RT_SGD ? 1 : 2;
 }
 
+/* The vectors of `count` floats. */
+static struct rt_chunks chunks_of(const struct rt_device *device, size_t count)
+{
+    const size_t vector = (size_t)rt_device_vector(device);
+    return rt_chunks(device, (count + vector - 1) / vector, 64);
+}
+
 static rt_status step_sgd(struct rt_device *device, const struct rt_optimizer *o,
                           struct rt_buffer *values, struct rt_buffer *gradients,
                           struct rt_buffer *const moments[2], size_t count, struct rt_chunks chunks,
@@ -43,9 +50,17 @@ rt_status rt_optimizer_step(struct rt_device *device, const struct rt_optimizer 
                             struct rt_buffer *const moments[2], size_t count, float rate,
                             uint64_t t)
 {
-    const size_t vector = (size_t)rt_device_vector(device);
-    const struct rt_chunks chunks = rt_chunks(device, (count + vector - 1) / vector, 64);
+    const struct rt_chunks chunks = chunks_of(device, count);
     if (optimizer->kind == RT_SGD)
         return step_sgd(device, optimizer, values, gradients, moments, count, chunks, rate);
     return step_adam(device, optimizer, values, gradients, moments, count, chunks, (double)rate, t);
+}
+
+rt_status rt_gradients_add(struct rt_device *device, struct rt_buffer *sums,
+                           struct rt_buffer *gradients, size_t count)
+{
+    const struct rt_chunks chunks = chunks_of(device, count);
+    return RT_LAUNCH(device, "optimizer.cl", "gradients_add", NULL, (chunks.items, 1, 1),
+                     rt_buffer_argument(sums), rt_buffer_argument(gradients), rt_ulong(count),
+                     RT_CHUNKS(chunks));
 }

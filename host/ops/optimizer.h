@@ -15,4 +15,9 @@ rt_status rt_optimizer_step(struct rt_device *device, const struct rt_optimizer 
                             struct rt_buffer *const moments[2], size_t count, float rate,
                             uint64_t t);
 
+/* Queues sums[i] += gradients[i] for `count` floats from the start of both: the gradients of a step
+ * whose images come in parts. */
+rt_status rt_gradients_add(struct rt_device *device, struct rt_buffer *sums,
+                           struct rt_buffer *gradients, size_t count);
+
 #endif

@@ -96,7 +96,8 @@ static void prepare_reference(const struct op_case *test, struct expected *expec
                             .training = test->training,
                             .seed = 0x123456789abcdef,
                             .node = 3,
-                            .step = 17};
+                            .step = 17,
+                            .image = 5};
     memcpy(r->x_shape, test->x, sizeof r->x_shape);
     assert_ok(test->op->infer(test->attributes, test->x, &r->y_shape));
     if (test->op->parameters)
@@ -209,7 +210,8 @@ static void prepare_device(struct run *run)
                                 .training = test->training,
                                 .seed = r->seed,
                                 .node = r->node,
-                                .step = r->step};
+                                .step = r->step,
+                                .image = r->image};
     for (int i = 0; i < test->op->inputs; i++) {
         run->x[i] = guarded_create(run->device, r->x_shape[i], GAP);
         guarded_write(&run->x[i], r->x[i]);
@@ -345,8 +347,8 @@ double reference_activation(const struct reference *r, const struct rt_activatio
         return value;
     uint32_t words[4], threshold = (uint32_t)lrint(activation->dropout * 65536.0);
     rt_philox(r->seed, (uint32_t[4]){r->node, 0, 0, 0x64726f70}, words);
-    uint32_t counter[4] = {(uint32_t)(i / 2 * r->y_shape.w + j), (uint32_t)c / 4, (uint32_t)n,
-                           r->step};
+    uint32_t counter[4] = {(uint32_t)(i / 2 * r->y_shape.w + j), (uint32_t)c / 4,
+                           r->image + (uint32_t)n, r->step};
     philox7(words[0] | (uint64_t)words[1] << 32, counter);
     uint32_t bits = i % 2 ? counter[c % 4] >> 16 : counter[c % 4] & 0xffff;
     return bits < threshold ? 0 : value * 65536.0 / (65536.0 - threshold);

@@ -18,7 +18,7 @@ struct reference {
     double *y;
     bool training;
     uint64_t seed;
-    uint32_t node, step;
+    uint32_t node, step, image;
 };
 
 struct op_case {

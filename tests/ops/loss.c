@@ -18,6 +18,7 @@ struct problem {
     int teachers;
     double *x, *t[RT_TEACHERS_MAX]; /* contiguous [n, c, h, w] */
     uint8_t *labels;                /* [n, h, w] */
+    int part;                       /* images at a time; 0: all at once */
 };
 
 static size_t problem_pixels(const struct problem *p)
@@ -184,6 +185,29 @@ struct solution {
     float *gradient; /* contiguous */
 };
 
+static struct rt_tensor images(struct rt_tensor tensor, int first, int count)
+{
+    tensor.offset += (size_t)first * tensor.stride;
+    tensor.shape.n = count;
+    return tensor;
+}
+
+static void run_in_parts(const struct problem *p, struct rt_loss_state *state,
+                         const struct rt_tensor *x, struct rt_buffer *labels,
+                         const struct rt_tensor *teachers, const struct rt_tensor *dx)
+{
+    assert_ok(rt_loss_count(state, p->shape, labels));
+    for (int first = 0; first < p->shape.n; first += p->part) {
+        const int left = p->shape.n - first, count = left < p->part ? left : p->part;
+        const struct rt_tensor logits = images(*x, first, count);
+        const struct rt_tensor dlogits = images(*dx, first, count);
+        struct rt_tensor t[RT_TEACHERS_MAX];
+        for (int k = 0; k < p->teachers; k++)
+            t[k] = images(teachers[k], first, count);
+        assert_ok(rt_loss_add(state, &logits, labels, first, t, p->teachers, &dlogits));
+    }
+}
+
 static struct solution solve(struct rt_device *device, const struct problem *p)
 {
     struct solution s = {0};
@@ -201,7 +225,10 @@ static struct solution solve(struct rt_device *device, const struct problem *p)
     assert_ok(rt_buffer_create(&labels, device, problem_pixels(p)));
     assert_ok(rt_buffer_write(labels, 0, problem_pixels(p), p->labels));
     assert_ok(rt_loss_create(&state, device, &p->loss, p->shape.c));
-    assert_ok(rt_loss_run(state, &x.tensor, labels, teachers, p->teachers, &dx.tensor));
+    if (p->part > 0)
+        run_in_parts(p, state, &x.tensor, labels, teachers, &dx.tensor);
+    else
+        assert_ok(rt_loss_run(state, &x.tensor, labels, teachers, p->teachers, &dx.tensor));
     assert_ok(rt_loss_read(state, &s.values));
     s.gradient = guarded_read(&dx, "gradient");
     free(guarded_read(&x, "logits"));
@@ -535,6 +562,42 @@ static void large_batches_are_precise_and_repeatable(void **state)
     each_kind(check_variant, check_large);
 }
 
+/* Images of which some have hardly a label: a mean of the parts' means would be another figure. */
+static void check_parts(struct rt_device *device, struct rt_loss loss, int teachers)
+{
+    struct problem p = problem_create(loss, (struct rt_shape){5, 6, 9, 7}, teachers);
+    memset(p.labels, RT_LABEL_IGNORE, 9 * 7 - 3);
+    memset(p.labels + 4 * 9 * 7, RT_LABEL_UNKNOWN, 9 * 7);
+    for (p.part = 1; p.part <= 5; p.part++)
+        if (loss.hard == RT_HARD_CE || loss.hard == RT_HARD_FOCAL)
+            check_problem(device, &p);
+    problem_finish(&p);
+}
+
+static void parts_add_up_to_the_batch(void **state)
+{
+    (void)state;
+    each_kind(check_variant, check_parts);
+}
+
+static void dice_has_no_parts(void **state)
+{
+    (void)state;
+    struct rt_device *device;
+    check_any_device();
+    for (size_t d = 0; (device = check_device(d)); d++) {
+        const struct rt_loss loss = {.hard = RT_HARD_DICE_FOCAL};
+        struct rt_loss_state *loss_state;
+        size_t before = rt_device_bytes(device);
+        assert_ok(rt_loss_create(&loss_state, device, &loss, 6));
+        assert_int_equal(rt_device_bytes(device) - before, rt_loss_bytes(&loss, 6));
+        assert_fails(rt_loss_count(loss_state, (struct rt_shape){2, 6, 3, 7}, NULL),
+                     RT_ERROR_ARGUMENT, "dice");
+        rt_loss_destroy(loss_state);
+        rt_device_close(device);
+    }
+}
+
 /* Without a place for the gradient the values are the same. */
 static void values_without_gradient(void **state)
 {
@@ -601,6 +664,8 @@ int main(void)
         cmocka_unit_test(no_pixel_counts_for_nothing),
         cmocka_unit_test(large_batches_are_precise_and_repeatable),
         cmocka_unit_test(values_without_gradient),
+        cmocka_unit_test(parts_add_up_to_the_batch),
+        cmocka_unit_test(dice_has_no_parts),
         cmocka_unit_test(impossible_losses_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

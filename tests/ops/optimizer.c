@@ -110,6 +110,31 @@ static void five_steps_follow_the_formulae(void **state)
     }
 }
 
+static void gradients_add_up(void **state)
+{
+    (void)state;
+    static const size_t counts[] = {1, 17, 1000, 70001};
+    struct rt_device *device;
+    check_any_device();
+    for (size_t d = 0; (device = check_variant(d)); d++) {
+        for (size_t j = 0; j < RT_COUNT(counts); j++) {
+            struct guarded sums = slab_create(device, counts[j]);
+            struct guarded g = slab_create(device, counts[j]);
+            double *sum = random_values(counts[j], 1), *part = random_values(counts[j], 2);
+            guarded_write(&sums, sum);
+            guarded_write(&g, part);
+            assert_ok(rt_gradients_add(device, sums.tensor.buffer, g.tensor.buffer, counts[j]));
+            for (size_t i = 0; i < counts[j]; i++)
+                sum[i] += part[i];
+            compare(&sums, sum, "sums");
+            compare(&g, part, "gradients (unchanged)");
+            free(sum), free(part);
+            rt_buffer_destroy(sums.tensor.buffer), rt_buffer_destroy(g.tensor.buffer);
+        }
+        rt_device_close(device);
+    }
+}
+
 /* A gradient that was always 0 must not divide 0 by 0, nor a late step lose its correction. */
 static void still_parameters_stay(void **state)
 {
@@ -141,6 +166,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(five_steps_follow_the_formulae),
+        cmocka_unit_test(gradients_add_up),
         cmocka_unit_test(still_parameters_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
