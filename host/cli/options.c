@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/size.h"
 
 void command_line_add(struct command_line *line, const struct option *options, size_t count)
 {
@@ -109,6 +110,7 @@ static rt_status parse_value(const struct option *option, const char *text)
 {
     rt_status status = RT_OK;
     double number;
+    char name[64];
     struct option_texts *texts;
     switch (option->kind) {
     case OPTION_FLAG:
@@ -134,6 +136,10 @@ static rt_status parse_value(const struct option *option, const char *text)
         break;
     case OPTION_SEED:
         status = parse_seed(option, text, option->value);
+        break;
+    case OPTION_SIZE:
+        snprintf(name, sizeof name, "--%s", option->name);
+        status = rt_size_parse(name, text, option->value);
         break;
     case OPTION_CHOICE:
         status = parse_choice(option, text);
@@ -177,6 +183,10 @@ static void format_default(const struct option *option, char *text, size_t size)
         break;
     case OPTION_SEED:
         snprintf(text, size, "%llu", (unsigned long long)*(uint64_t *)option->value);
+        break;
+    case OPTION_SIZE:
+        if (*(size_t *)option->value > 0)
+            snprintf(text, size, "%zu", *(size_t *)option->value);
         break;
     case OPTION_CHOICE:
         memcpy(&choice, option->value, sizeof choice);

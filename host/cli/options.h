@@ -16,6 +16,7 @@ enum option_kind {
     OPTION_INT,    /* int within least..most */
     OPTION_NUMBER, /* float or double, told by `size`, within least..most */
     OPTION_SEED,   /* uint64_t */
+    OPTION_SIZE,   /* size_t, bytes: "800M"; a default of 0 stands for none */
     OPTION_CHOICE, /* an enum: the place of the word in `choices` */
 };
 

@@ -39,6 +39,14 @@ static json_t *data_json(const struct rt_data_recipe *data)
                      "scaling", rt_scaling_names[data->scaling]);
 }
 
+/* Without a limit there is no such value: its presence tells. */
+static json_t *memory_json(const struct rt_train_options *options)
+{
+    return options->memory_limit
+               ? json_pack("{s:I}", "memory_limit", (json_int_t)options->memory_limit)
+               : json_object();
+}
+
 /* One flat object, so that a difference has one name. */
 static rt_status make_config(json_t **config, const struct rt_train_options *options,
                              const char *device)
@@ -51,6 +59,7 @@ static rt_status make_config(json_t **config, const struct rt_train_options *opt
                         rt_hard_loss_names[options->loss], "seed", (json_int_t)options->seed,
                         "masks", options->masks, "transfer", options->transfer);
     json_t *parts[] = {data_json(&options->data), optimizer_json(&options->optimizer),
+                       memory_json(options),
                        options->teacher_count ? teaching_json(options) : json_object()};
     bool whole = *config != NULL;
     for (size_t i = 0; i < RT_COUNT(parts); i++) {
@@ -111,7 +120,7 @@ static bool may_differ(const char *name, const struct rt_train_options *options,
     if (strcmp(name, "epochs") == 0)
         return options->schedule == RT_SCHEDULE_CONSTANT &&
                options->epochs >= json_integer_value(before);
-    return strcmp(name, "device") == 0;
+    return strcmp(name, "device") == 0 || strcmp(name, "memory_limit") == 0;
 }
 
 /* Values are compared as they are written. */
@@ -129,9 +138,10 @@ static rt_status expect_value(const char *name, json_t *before, json_t *now,
                          strcmp(name, "epochs") == 0
                              ? "; only a constant learning rate can go on for more epochs"
                              : "");
-    else if (!same && strcmp(name, "device") == 0)
-        rt_warn("the run began on %s and goes on on %s: the last bits of its results may differ",
-                was, is);
+    else if (!same && strcmp(name, "epochs") != 0)
+        rt_warn("the run began with %s %s and goes on with %s: the last bits of its results may "
+                "differ",
+                name, was ? was : "not given", is ? is : "not given");
     free(was);
     free(is);
     return status;

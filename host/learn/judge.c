@@ -19,14 +19,29 @@ struct rt_judge {
         *histogram; /* uint32 counters of one batch; histogram may be NULL */
 };
 
-static size_t confusion_count(const struct rt_judge *judge)
+static size_t confusion_count(int classes)
 {
-    return (size_t)(judge->classes * judge->classes);
+    return (size_t)(classes * classes);
 }
 
-static size_t histogram_count(const struct rt_judge *judge)
+static size_t histogram_count(int classes)
 {
-    return (size_t)judge->classes * 2 * RT_HISTOGRAM_BINS;
+    return (size_t)classes * 2 * RT_HISTOGRAM_BINS;
+}
+
+static size_t label_bytes(int batch, int patch)
+{
+    return (size_t)batch * (size_t)patch * (size_t)patch;
+}
+
+size_t rt_judge_bytes(const struct rt_model *model, int batch, const struct rt_loss *loss,
+                      bool curves)
+{
+    const struct rt_model_info *info = rt_model_describe(model);
+    const int classes = info->palette.count;
+    size_t counters = confusion_count(classes) + (curves ? histogram_count(classes) : 0);
+    return label_bytes(batch, info->patch) + counters * sizeof(uint32_t) +
+           (loss ? rt_loss_bytes(loss, classes) : 0);
 }
 
 rt_status rt_judge_create(struct rt_judge **out, const struct rt_judge_options *options)
@@ -51,13 +66,13 @@ rt_status rt_judge_create(struct rt_judge **out, const struct rt_judge_options *
     RT_TRY(rt_loader_create(&judge->loader, &loader));
     if (options->loss)
         RT_TRY(rt_loss_create(&judge->loss, judge->device, options->loss, judge->classes));
-    RT_TRY(rt_buffer_create(&judge->labels, judge->device,
-                            (size_t)options->batch * (size_t)info->patch * (size_t)info->patch));
+    RT_TRY(
+        rt_buffer_create(&judge->labels, judge->device, label_bytes(options->batch, info->patch)));
     RT_TRY(rt_buffer_create(&judge->confusion, judge->device,
-                            confusion_count(judge) * sizeof(uint32_t)));
+                            confusion_count(judge->classes) * sizeof(uint32_t)));
     if (options->curves)
         RT_TRY(rt_buffer_create(&judge->histogram, judge->device,
-                                histogram_count(judge) * sizeof(uint32_t)));
+                                histogram_count(judge->classes) * sizeof(uint32_t)));
 end:
     if (status < 0) {
         rt_judge_destroy(judge);
@@ -94,7 +109,7 @@ static rt_status judge_batch(struct rt_judge *judge, const struct rt_batch *batc
     rt_status status = RT_OK;
     struct rt_tensor logits;
     struct rt_loss_values values = {0};
-    size_t cells = confusion_count(judge), bins = histogram_count(judge);
+    size_t cells = confusion_count(judge->classes), bins = histogram_count(judge->classes);
     RT_TRY(rt_batch_upload_images(batch, judge->model));
     RT_TRY(rt_batch_upload_labels(batch, judge->patch, judge->labels));
     RT_TRY(rt_device_finish(judge->device));

@@ -30,6 +30,10 @@ struct rt_verdict {
     uint64_t histogram[RT_CLASSES_MAX * 2 * RT_HISTOGRAM_BINS]; /* as rt_histogram_add; curves */
 };
 
+/* The device memory that a judge with such a loss takes beside its model's plan. */
+size_t rt_judge_bytes(const struct rt_model *model, int batch, const struct rt_loss *loss,
+                      bool curves);
+
 /* Looks at every judged patch once, with the model as in use. Errors: those of rt_dataset_load,
  * DEVICE. */
 rt_status rt_judge_run(struct rt_judge *judge, struct rt_verdict *verdict);

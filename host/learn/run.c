@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "learn/memory.h"
 
 void rt_train_defaults(struct rt_train_options *options)
 {
@@ -75,8 +76,6 @@ static rt_status create_student(struct rt_run *run)
     rt_status status = choose_scaling(run, &info.scaling);
     if (status == RT_OK)
         status = rt_model_create(&run->student, run->device, &info, options->seed);
-    if (status == RT_OK)
-        status = rt_model_plan(run->student, run->batch, info.patch, info.patch, true);
     return status;
 }
 
@@ -109,26 +108,60 @@ end:
     return status;
 }
 
-/* The losses: what is minimised, and its hard part alone, which is judged by. */
-static rt_status create_losses(struct rt_run *run)
+/* What is minimised. */
+static struct rt_loss loss_of(const struct rt_run *run)
 {
     const struct rt_train_options *options = run->options;
-    int classes = rt_dataset_palette(run->material.dataset)->count;
     struct rt_loss loss = {.hard = options->loss,
                            .soft = run->teachers.count > 0 ? options->soft : RT_SOFT_NONE,
                            .alpha = options->alpha,
                            .temperature = options->temperature};
-    for (int c = 0; c < classes; c++)
+    for (int c = 0; c < RT_CLASSES_MAX; c++)
         loss.weights[c] = 1;
-    rt_status status = rt_loss_create(&run->loss, run->device, &loss, classes);
-    if (status < 0)
-        return status;
+    return loss;
+}
+
+struct rt_loss rt_run_judged_loss(const struct rt_run *run)
+{
+    struct rt_loss loss = loss_of(run);
     loss.soft = RT_SOFT_NONE;
+    return loss;
+}
+
+static rt_status create_loss(struct rt_run *run)
+{
+    const struct rt_loss loss = loss_of(run);
+    return rt_loss_create(&run->loss, run->device, &loss,
+                          rt_dataset_palette(run->material.dataset)->count);
+}
+
+static rt_status create_judge(struct rt_run *run)
+{
+    const struct rt_loss loss = rt_run_judged_loss(run);
     return rt_judge_create(&run->judge, &(struct rt_judge_options){.device = run->device,
                                                                    .model = run->student,
                                                                    .material = &run->material,
-                                                                   .batch = run->batch,
+                                                                   .batch = run->together,
                                                                    .loss = &loss});
+}
+
+/* What a step needs for so many patches as it looks at together. The student's plan comes before
+ * the judge, who makes do with it. */
+static rt_status create_step(struct rt_run *run)
+{
+    int patch = run->options->data.patch;
+    size_t pixels = (size_t)patch * (size_t)patch;
+    size_t gradients = rt_model_slabs(run->student).trained * sizeof(float);
+    rt_status status = RT_OK;
+    RT_TRY(rt_memory_divide(run));
+    RT_TRY(rt_teachers_plan(&run->teachers, run->together));
+    RT_TRY(rt_model_plan(run->student, run->together, patch, patch, true));
+    RT_TRY(rt_buffer_create(&run->labels, run->device, (size_t)run->batch * pixels));
+    if (run->together < run->batch)
+        RT_TRY(rt_buffer_create(&run->gradient_sums, run->device, gradients));
+    RT_TRY(create_judge(run));
+end:
+    return status;
 }
 
 /* Takes the run up where its state stands. */
@@ -154,6 +187,7 @@ void rt_run_finish(struct rt_run *run)
     rt_loss_destroy(run->loss);
     rt_buffer_destroy(run->moments[0]);
     rt_buffer_destroy(run->moments[1]);
+    rt_buffer_destroy(run->gradient_sums);
     rt_buffer_destroy(run->labels);
     rt_model_destroy(run->student);
     rt_teachers_finish(&run->teachers);
@@ -167,7 +201,6 @@ rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
                       const struct rt_train_options *options)
 {
     rt_status status = RT_OK;
-    int patch = options->data.patch;
     *run = (struct rt_run){.device = device, .options = options};
     rt_device_reset_peak(device);
     RT_TRY(check_options(options));
@@ -175,19 +208,18 @@ rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
     RT_TRY(rt_run_folder_check(&run->folder, options, rt_device_describe(device)->name));
     RT_TRY(rt_alloc(&run->verdict, 1, sizeof *run->verdict));
     RT_TRY(rt_alloc(&run->metrics, 1, sizeof *run->metrics));
-    RT_TRY(rt_material_open(&run->material, &options->data, patch));
+    RT_TRY(rt_material_open(&run->material, &options->data, options->data.patch));
     RT_TRY(rt_material_limit_labels(&run->material, options));
     size_t patches = run->material.train.count;
     run->place.train_patches = patches;
     run->batch = (size_t)options->batch < patches ? options->batch : (int)patches;
     run->steps = (int)((patches + (size_t)run->batch - 1) / (size_t)run->batch);
-    RT_TRY(rt_teachers_init(&run->teachers, device, options, &run->material, run->batch));
+    RT_TRY(rt_teachers_init(&run->teachers, device, options, &run->material));
     RT_TRY(create_student(run));
     RT_TRY(create_moments(run));
-    RT_TRY(create_losses(run));
+    RT_TRY(create_loss(run));
+    RT_TRY(create_step(run));
     RT_TRY(create_loader(run));
-    RT_TRY(
-        rt_buffer_create(&run->labels, device, (size_t)run->batch * (size_t)patch * (size_t)patch));
     if (options->resume && rt_path_exists(run->folder.state))
         RT_TRY(go_on(run));
 end:

@@ -16,9 +16,11 @@ struct rt_run {
     struct rt_run_folder folder;
     struct rt_material material;
     int batch, steps; /* patches a step, steps an epoch */
+    int together;     /* patches of a step that the device looks at together: batch, or fewer */
     struct rt_teachers teachers;
     struct rt_model *student; /* the network that is trained, with teachers or without */
     struct rt_buffer *moments[2];
+    struct rt_buffer *gradient_sums; /* over the parts of a step; NULL where it has but one */
     struct rt_loss_state *loss;
     struct rt_buffer *labels; /* of one batch */
     struct rt_loader *loader;
@@ -33,5 +35,8 @@ struct rt_run {
 rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
                       const struct rt_train_options *options);
 void rt_run_finish(struct rt_run *run);
+
+/* What the run is judged by: the hard part of what it minimises. */
+struct rt_loss rt_run_judged_loss(const struct rt_run *run);
 
 #endif

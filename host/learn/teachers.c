@@ -38,21 +38,31 @@ static rt_status check_teacher(const struct rt_teachers *teachers, int index,
 
 rt_status rt_teachers_init(struct rt_teachers *teachers, struct rt_device *device,
                            const struct rt_train_options *options,
-                           const struct rt_material *material, int batch)
+                           const struct rt_material *material)
 {
     rt_status status = RT_OK;
-    int count = options->teacher_count, patch = options->data.patch;
+    int count = options->teacher_count;
     *teachers = (struct rt_teachers){.count = count};
     RT_TRY(rt_alloc(&teachers->models, (size_t)count, sizeof *teachers->models));
     RT_TRY(rt_alloc(&teachers->logits, (size_t)count, sizeof *teachers->logits));
     for (int i = 0; i < count; i++) {
         RT_TRY(rt_model_load(&teachers->models[i], device, options->teachers[i]));
         RT_TRY(check_teacher(teachers, i, options, material));
-        RT_TRY(rt_model_plan(teachers->models[i], batch, patch, patch, false));
     }
 end:
     if (status < 0)
         rt_teachers_finish(teachers);
+    return status;
+}
+
+rt_status rt_teachers_plan(struct rt_teachers *teachers, int batch)
+{
+    rt_status status = RT_OK;
+    for (int i = 0; i < teachers->count; i++) {
+        int patch = rt_model_describe(teachers->models[i])->patch;
+        RT_TRY(rt_model_plan(teachers->models[i], batch, patch, patch, false));
+    }
+end:
     return status;
 }
 

@@ -11,13 +11,15 @@ struct rt_teachers {
     struct rt_tensor *logits; /* [count], each [n, classes, h, w] of the last run */
 };
 
-/* Loads the teachers of the options and plans them, forward only, for batches of `batch` patches.
- * All must have the data's classes and patch size, and one rule of scaling, because they look at
- * the same pixels. Errors: ARGUMENT (naming the file and what differs), those of rt_model_load and
- * rt_model_plan. */
+/* Loads the teachers of the options. All must have the data's classes and patch size, and one rule
+ * of scaling, because they look at the same pixels. Errors: ARGUMENT (naming the file and what
+ * differs), those of rt_model_load. */
 rt_status rt_teachers_init(struct rt_teachers *teachers, struct rt_device *device,
                            const struct rt_train_options *options,
-                           const struct rt_material *material, int batch);
+                           const struct rt_material *material);
+
+/* Plans them, forward only, for batches of `batch` patches. Errors: those of rt_model_plan. */
+rt_status rt_teachers_plan(struct rt_teachers *teachers, int batch);
 void rt_teachers_finish(struct rt_teachers *teachers);
 
 /* Queues the forward passes, as in use: no dropout, running statistics. Errors: DEVICE. */

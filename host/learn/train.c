@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "learn/batch.h"
+#include "learn/memory.h"
 #include "learn/metrics.h"
 #include "learn/run.h"
 #include "learn/schedule.h"
@@ -40,27 +41,76 @@ static rt_status save(struct rt_run *run)
                           rt_optimizer_moments(&run->options->optimizer));
 }
 
+/* Patches first to first + count - 1 of a batch. */
+static struct rt_batch part_of(const struct rt_batch *batch, int first, int count, int patch)
+{
+    size_t pixels = (size_t)first * (size_t)patch * (size_t)patch;
+    return (struct rt_batch){count, batch->images + 3 * pixels, batch->labels + pixels,
+                             batch->patches + first};
+}
+
+/* The loss of a part of a step, whose first patch has this number, and the gradients by it alone.
+ */
+static rt_status differentiate(struct rt_run *run, const struct rt_batch *part, int first,
+                               bool whole)
+{
+    struct rt_tensor logits, dlogits; /* [part->count, classes, patch, patch] */
+    rt_status status = RT_OK;
+    RT_TRY(rt_batch_upload_images(part, run->student));
+    RT_TRY(rt_teachers_run(&run->teachers, part));
+    RT_TRY(rt_model_forward_part(run->student, part->count, first, run->options->seed,
+                                 (uint32_t)steps_done(run), &logits));
+    RT_TRY(rt_model_gradient(run->student, &dlogits));
+    if (whole)
+        RT_TRY(rt_loss_run(run->loss, &logits, run->labels, run->teachers.logits,
+                           run->teachers.count, &dlogits));
+    else
+        RT_TRY(rt_loss_add(run->loss, &logits, run->labels, first, run->teachers.logits,
+                           run->teachers.count, &dlogits));
+    status = rt_model_backward(run->student);
+end:
+    return status;
+}
+
+/* The same for a step that goes in parts; the gradients are added up in run->gradient_sums. */
+static rt_status differentiate_parts(struct rt_run *run, const struct rt_batch *batch)
+{
+    const struct rt_model_slabs slabs = rt_model_slabs(run->student);
+    const int patch = run->options->data.patch;
+    const struct rt_shape whole = {batch->count, rt_model_describe(run->student)->palette.count,
+                                   patch, patch};
+    rt_status status = RT_OK;
+    RT_TRY(rt_loss_count(run->loss, whole, run->labels));
+    RT_TRY(rt_buffer_fill(run->gradient_sums, 0, slabs.trained * sizeof(float), 0));
+    for (int first = 0; first < batch->count; first += run->together) {
+        int left = batch->count - first;
+        struct rt_batch part =
+            part_of(batch, first, left < run->together ? left : run->together, patch);
+        RT_TRY(differentiate(run, &part, first, false));
+        RT_TRY(rt_gradients_add(run->device, run->gradient_sums, slabs.gradients, slabs.trained));
+    }
+end:
+    return status;
+}
+
 static rt_status train_step(struct rt_run *run, const struct rt_batch *batch)
 {
     const struct rt_train_options *options = run->options;
     const struct rt_model_slabs slabs = rt_model_slabs(run->student);
+    const bool whole = batch->count <= run->together;
     struct rt_place *place = &run->place;
-    struct rt_tensor logits, dlogits; /* [batch->count, classes, patch, patch] */
     struct rt_loss_values values;
     uint64_t step = steps_done(run);
     float rate = rt_schedule_rate(options->schedule, options->rate, step, steps_in_all(run));
     rt_status status = RT_OK;
-    RT_TRY(rt_batch_upload_images(batch, run->student));
     RT_TRY(rt_batch_upload_labels(batch, options->data.patch, run->labels));
-    RT_TRY(rt_teachers_run(&run->teachers, batch));
-    RT_TRY(
-        rt_model_forward(run->student, batch->count, true, options->seed, (uint32_t)step, &logits));
-    RT_TRY(rt_model_gradient(run->student, &dlogits));
-    RT_TRY(rt_loss_run(run->loss, &logits, run->labels, run->teachers.logits, run->teachers.count,
-                       &dlogits));
-    RT_TRY(rt_model_backward(run->student));
-    RT_TRY(rt_optimizer_step(run->device, &options->optimizer, slabs.values, slabs.gradients,
-                             run->moments, slabs.trained, rate, step + 1));
+    if (whole)
+        RT_TRY(differentiate(run, batch, 0, true));
+    else
+        RT_TRY(differentiate_parts(run, batch));
+    RT_TRY(rt_optimizer_step(run->device, &options->optimizer, slabs.values,
+                             whole ? slabs.gradients : run->gradient_sums, run->moments,
+                             slabs.trained, rate, step + 1));
     RT_TRY(rt_loss_read(run->loss, &values));
     place->step++;
     place->loss_sum += values.total * batch->count;
@@ -222,6 +272,7 @@ rt_status rt_train(struct rt_device *device, const struct rt_train_options *opti
     if (status < 0)
         return status;
     RT_TRY(rt_run_folder_begin(&run.folder, options, rt_device_describe(device)->name));
+    rt_memory_tell(&run);
     RT_TRY(train(&run));
     if (result)
         *result = (struct rt_train_result){

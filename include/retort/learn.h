@@ -65,6 +65,11 @@ struct rt_train_options {
     double masks;         /* the share of the training patches whose masks are used; 1 */
     const char *transfer; /* a folder of unlabelled images to learn from as well, or NULL */
 
+    /* The most device memory to hold, in bytes; 0: what the device has. Where a step does not fit,
+     * its patches go through the network in parts and their gradients are added up: the same result
+     * but for rounding, and but for batch normalisation, whose statistics are of a part. */
+    size_t memory_limit;
+
     const char *out;    /* the run folder */
     bool resume, force; /* continue the run there; or replace it */
 
@@ -99,7 +104,10 @@ struct rt_train_result {
  * The same options and device give the same bits; a resumed run, wherever it was interrupted or
  * killed, ends with the bits of an uninterrupted one. It must be given the options it began with
  * (with a constant learning rate, more epochs). force removes these five files of a run, no others.
- * Errors: ARGUMENT (what does not make sense; a folder that holds a run without resume or force,
+ * All device memory is taken before the first step, and told in the log; what does not fit fails
+ * before a file is written.
+ * Errors: ARGUMENT (what does not make sense; a memory limit that is too low, or needs parts of a
+ * step with a dice loss, which has none; a folder that holds a run without resume or force,
  * or such files that are not retort's; a teacher of other classes, patch size or scaling), IO,
  * FORMAT, DEVICE, MEMORY, DIVERGED (the loss is no number, at which step; what was saved before
  * stands), INTERRUPTED (saved; resume goes on). result may be NULL; it is set on success. */
