@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "base/size.h"
 
 static void errors_carry_a_sentence(void **state)
 {
@@ -31,6 +32,40 @@ static void allocation_sizes_are_checked(void **state)
     assert_true(capacity >= 100);
     assert_int_equal(items[99], 0);
     free(items);
+}
+
+static void sizes_are_read_and_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t bytes;
+        const char *told;
+    } sizes[] = {
+        {"1", 1, "1 bytes"},
+        {"1023", 1023, "1023 bytes"},
+        {"1K", 1024, "1 KiB"},
+        {"1.5K", 1536, "1.5 KiB"},
+        {"800M", 838860800, "800 MiB"},
+        {"1023M", 1072693248, "0.999 GiB"},
+        {"2G", (size_t)2 << 30, "2 GiB"},
+        {"2000G", (size_t)2000 << 30, "1.95 TiB"},
+    };
+    static const char *const wrong[] = {"",    "0",   "0.5",  "-1",  "M",   "1m",
+                                        "1MB", "1 M", "1e30", "nan", "inf", "0x10000000000000000",
+                                        "lots"};
+    for (size_t i = 0; i < RT_COUNT(sizes); i++) {
+        size_t bytes;
+        char told[RT_SIZE_TEXT];
+        assert_ok(rt_size_parse("--x", sizes[i].text, &bytes));
+        assert_int_equal(bytes, sizes[i].bytes);
+        assert_string_equal(rt_size_text(told, bytes), sizes[i].told);
+    }
+    for (size_t i = 0; i < RT_COUNT(wrong); i++) {
+        size_t bytes = 7;
+        assert_fails(rt_size_parse("--x", wrong[i], &bytes), RT_ERROR_ARGUMENT, "--x takes a size");
+        assert_int_equal(bytes, 7);
+    }
 }
 
 /* Known answers of the paper's reference implementation for philox4x32-10. */
@@ -124,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_carry_a_sentence),
         cmocka_unit_test(allocation_sizes_are_checked),
+        cmocka_unit_test(sizes_are_read_and_told),
         cmocka_unit_test(philox_known_answers),
         cmocka_unit_test(hash_known_answers),
         cmocka_unit_test(random_sequences),
