@@ -269,9 +269,9 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
                                 __global const float *bias, ulong bias_offset, int in_channels,
                                 int out_channels, int batch, int height, int width, int groups,
                                 int relu, uint threshold, float scale, ulong key, uint step,
-                                int add, __local float *in)
+                                uint image, int add, __local float *in)
 {
-    const dropout d = {threshold, scale, key, step};
+    const dropout d = {threshold, scale, key, step, image};
     segment at[BLOCKS][4];
     x += x_offset;
     y += y_offset;

@@ -115,22 +115,27 @@ static CLBlastTranspose transposed(const struct rt_matrix *matrix)
     return matrix->transpose ? CLBlastTransposeYes : CLBlastTransposeNo;
 }
 
-/* Row-major c = a b is column-major c' = b' a', which CLBlast computes with fewer copies. */
+/* The memory that CLBlast packs operands into. Row-major c = a b is column-major c' = b' a', which
+ * it computes with fewer copies. */
+static rt_status packed_bytes(struct rt_device *device, const struct product *p, size_t *bytes)
+{
+    CLBlastStatusCode code = CLBlastSGemmTempBufferSize(
+        CLBlastLayoutColMajor, transposed(&p->b), transposed(&p->a), p->n, p->m, p->k, p->b.offset,
+        p->b.leading, p->a.offset, p->a.leading, p->c.offset, p->c.leading, &device->queue, bytes);
+    return code == CLBlastSuccess ? RT_OK : fail_clblast(device, code, "size its memory");
+}
+
 static rt_status multiply(struct rt_device *device, const struct product *p, cl_event *event)
 {
     rt_status status = RT_OK;
     size_t bytes = 0;
-    CLBlastStatusCode code = CLBlastSGemmTempBufferSize(
-        CLBlastLayoutColMajor, transposed(&p->b), transposed(&p->a), p->n, p->m, p->k, p->b.offset,
-        p->b.leading, p->a.offset, p->a.leading, p->c.offset, p->c.leading, &device->queue, &bytes);
-    if (code != CLBlastSuccess)
-        return fail_clblast(device, code, "size its memory");
+    RT_TRY(packed_bytes(device, p, &bytes));
     RT_TRY(reserve(device, bytes));
-    code = CLBlastSgemmWithTempBuffer(CLBlastLayoutColMajor, transposed(&p->b), transposed(&p->a),
-                                      p->n, p->m, p->k, 1, p->b.buffer->memory, p->b.offset,
-                                      p->b.leading, p->a.buffer->memory, p->a.offset, p->a.leading,
-                                      p->beta, p->c.buffer->memory, p->c.offset, p->c.leading,
-                                      &device->queue, event, device->gemm_memory->memory);
+    CLBlastStatusCode code = CLBlastSgemmWithTempBuffer(
+        CLBlastLayoutColMajor, transposed(&p->b), transposed(&p->a), p->n, p->m, p->k, 1,
+        p->b.buffer->memory, p->b.offset, p->b.leading, p->a.buffer->memory, p->a.offset,
+        p->a.leading, p->beta, p->c.buffer->memory, p->c.offset, p->c.leading, &device->queue,
+        event, device->gemm_memory->memory);
     if (code != CLBlastSuccess)
         status = fail_clblast(device, code, "multiply");
 end:
@@ -314,6 +319,23 @@ rt_status rt_gemm(struct rt_device *device, size_t m, size_t n, size_t k, struct
     RT_TRY(rt_profile_running(device) ? multiply_profiled(device, &product)
                                       : multiply(device, &product, NULL));
     status = rt_device_queued(device, 2.0 * (double)m * (double)n * (double)k);
+end:
+    return status;
+}
+
+rt_status rt_gemm_reserve(struct rt_device *device, size_t m, size_t n, size_t k)
+{
+    rt_status status = RT_OK;
+    size_t bytes = 0;
+    const struct product product = {.m = m,
+                                    .n = n,
+                                    .k = k,
+                                    .a = {.offset = 1, .leading = k},
+                                    .b = {.offset = 1, .leading = n},
+                                    .c = {.offset = 1, .leading = n}};
+    RT_TRY(prepare(device));
+    RT_TRY(packed_bytes(device, &product, &bytes));
+    status = reserve(device, bytes);
 end:
     return status;
 }

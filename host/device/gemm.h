@@ -18,4 +18,9 @@ struct rt_matrix {
 rt_status rt_gemm(struct rt_device *device, size_t m, size_t n, size_t k, struct rt_matrix a,
                   struct rt_matrix b, float beta, struct rt_matrix c);
 
+/* Takes the memory into which CLBlast packs the operands of such a product, matrices that do not
+ * begin with their buffers; it serves all products until the device is closed. Without it rt_gemm
+ * takes it at first use. Errors: those of rt_gemm. */
+rt_status rt_gemm_reserve(struct rt_device *device, size_t m, size_t n, size_t k);
+
 #endif

@@ -45,6 +45,10 @@ size_t rt_graph_planned_bytes(const struct rt_graph *graph);
 rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input, bool training,
                               size_t *bytes);
 
+/* Takes the device's memory that passes over images of this shape need beside the plan, once for
+ * all graphs; rt_graph_plan does so, too. Errors: ARGUMENT, DEVICE, MEMORY. */
+rt_status rt_graph_reserve(const struct rt_graph *graph, struct rt_shape input, bool training);
+
 struct rt_graph_pass {
     int n; /* images, up to the planned batch */
     bool training;

@@ -134,6 +134,33 @@ void rt_graph_release_plan(struct rt_graph *graph)
     graph->slab_count = 0;
 }
 
+static rt_status reserve(const struct rt_graph *graph, const struct rt_shape *shapes, bool training)
+{
+    rt_status status = RT_OK;
+    for (size_t i = 1; i < graph->count; i++) {
+        const struct rt_node *node = &graph->nodes[i];
+        struct rt_shape x[RT_OP_INPUTS];
+        if (!node->op->reserve)
+            continue;
+        rt_node_input_shapes(node, shapes, x);
+        RT_TRY(node->op->reserve(graph->device, node->attributes, x, RT_FORWARD));
+        if (training && node->differentiable)
+            RT_TRY(node->op->reserve(graph->device, node->attributes, x, RT_BACKWARD));
+    }
+end:
+    return status;
+}
+
+rt_status rt_graph_reserve(const struct rt_graph *graph, struct rt_shape input, bool training)
+{
+    struct rt_shape *shapes;
+    rt_status status = rt_graph_infer(graph, input, &shapes);
+    if (status == RT_OK)
+        status = reserve(graph, shapes, training);
+    free(shapes);
+    return status;
+}
+
 static size_t plan_bytes(const struct plan *plan)
 {
     size_t floats = 0;
@@ -255,6 +282,7 @@ rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt
     struct plan plan;
     rt_graph_release_plan(graph);
     RT_TRY(plan_init(&plan, graph, input, gradients != NULL));
+    RT_TRY(reserve(graph, plan.shapes, plan.training));
     RT_TRY(allocate(graph, &plan));
     place_tensors(&plan, graph);
     graph->values = values;

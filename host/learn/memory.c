@@ -143,6 +143,6 @@ void rt_memory_tell(const struct rt_run *run)
     if (run->together < run->batch)
         snprintf(parts, sizeof parts, ", %d of a step's %d patches at a time", run->together,
                  run->batch);
-    rt_info("device memory: %s of %s%s", rt_size_text(held, rt_device_bytes(run->device)),
+    rt_info("device memory: %s of %s%s", rt_size_text(held, rt_device_peak_bytes(run->device)),
             rt_size_text(most, limit_of(run).bytes), parts);
 }

@@ -11,7 +11,7 @@
  * that are needed and the largest batch that fits. MEMORY. */
 rt_status rt_memory_divide(struct rt_run *run);
 
-/* Says in the log what the run holds, all of which is allocated by now. */
+/* Says in the log how much the run takes, all of which is allocated by now. */
 void rt_memory_tell(const struct rt_run *run);
 
 #endif

@@ -153,6 +153,9 @@ static rt_status create_step(struct rt_run *run)
     size_t pixels = (size_t)patch * (size_t)patch;
     size_t gradients = rt_model_slabs(run->student).trained * sizeof(float);
     rt_status status = RT_OK;
+    for (int i = 0; i < run->teachers.count; i++)
+        RT_TRY(rt_model_reserve(run->teachers.models[i], patch, patch, false));
+    RT_TRY(rt_model_reserve(run->student, patch, patch, true));
     RT_TRY(rt_memory_divide(run));
     RT_TRY(rt_teachers_plan(&run->teachers, run->together));
     RT_TRY(rt_model_plan(run->student, run->together, patch, patch, true));

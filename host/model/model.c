@@ -122,6 +122,13 @@ static rt_status check_sides(const struct rt_model *model, int height, int width
                    model->info.network, model->unet.depth, step, width, height);
 }
 
+rt_status rt_model_reserve(const struct rt_model *model, int height, int width, bool training)
+{
+    struct rt_shape input = {1, model->info.channels, height, width};
+    rt_status status = check_sides(model, height, width);
+    return status == RT_OK ? rt_graph_reserve(model->graph, input, training) : status;
+}
+
 rt_status rt_model_plan_bytes(const struct rt_model *model, int batch, int height, int width,
                               bool training, size_t *bytes)
 {

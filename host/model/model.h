@@ -10,7 +10,12 @@
  * Height and width must be multiples of 2^depth. Errors: ARGUMENT, DEVICE, MEMORY. */
 rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, bool training);
 
-/* The device memory that rt_model_plan would take for a model without a plan; allocates nothing.
+/* Takes the device's memory for products of matrices that such a plan needs, whatever the batch,
+ * and that all models share; rt_model_plan does so, too. Errors: ARGUMENT, DEVICE, MEMORY. */
+rt_status rt_model_reserve(const struct rt_model *model, int height, int width, bool training);
+
+/* The device memory that rt_model_plan would take for a model without a plan, beside what
+ * rt_model_reserve takes; allocates nothing.
  * Errors: ARGUMENT, DEVICE (a tensor above the device's largest buffer), MEMORY. */
 rt_status rt_model_plan_bytes(const struct rt_model *model, int batch, int height, int width,
                               bool training, size_t *bytes);

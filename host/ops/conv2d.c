@@ -54,24 +54,38 @@ static int parameters(const void *attributes, const struct rt_shape *x,
     return a->bias ? 2 : 1;
 }
 
+/* The parts of either direction. */
+static const enum rt_conv2d_part parts[][3] = {
+    [RT_FORWARD] = {RT_CONV2D_FORWARD, RT_CONV2D_PARTS},
+    [RT_BACKWARD] = {RT_CONV2D_BACKWARD_WEIGHTS, RT_CONV2D_BACKWARD_DATA, RT_CONV2D_PARTS},
+};
+
 static size_t scratch(const struct rt_device *device, const void *attributes,
                       const struct rt_shape *x, enum rt_direction direction)
 {
     struct rt_shape y;
     if (infer(attributes, x, &y) < 0)
         return 0;
-    const int first = direction == RT_FORWARD ? RT_CONV2D_FORWARD : RT_CONV2D_BACKWARD_DATA;
-    const int last = direction == RT_FORWARD ? RT_CONV2D_FORWARD : RT_CONV2D_BACKWARD_WEIGHTS;
     size_t most = direction == RT_FORWARD ? 0 : rt_activation_scratch(y);
-    for (int part = first; part <= last; part++) {
-        const struct rt_conv2d_variant *variant =
-            variant_of(device, attributes, *x, (enum rt_conv2d_part)part);
-        size_t floats = variant->scratch
-                            ? variant->scratch(device, attributes, *x, (enum rt_conv2d_part)part)
-                            : 0;
+    for (const enum rt_conv2d_part *part = parts[direction]; *part < RT_CONV2D_PARTS; part++) {
+        const struct rt_conv2d_variant *variant = variant_of(device, attributes, *x, *part);
+        size_t floats = variant->scratch ? variant->scratch(device, attributes, *x, *part) : 0;
         most = floats > most ? floats : most;
     }
     return most;
+}
+
+static rt_status reserve(struct rt_device *device, const void *attributes, const struct rt_shape *x,
+                         enum rt_direction direction)
+{
+    rt_status status = RT_OK;
+    for (const enum rt_conv2d_part *part = parts[direction]; *part < RT_CONV2D_PARTS; part++) {
+        const struct rt_conv2d_variant *variant = variant_of(device, attributes, *x, *part);
+        if (variant->reserve)
+            RT_TRY(variant->reserve(device, attributes, *x, *part));
+    }
+end:
+    return status;
 }
 
 static rt_status forward(const struct rt_op_call *call)
@@ -120,6 +134,7 @@ const struct rt_op rt_op_conv2d = {
     .infer = infer,
     .parameters = parameters,
     .scratch = scratch,
+    .reserve = reserve,
     .forward = forward,
     .backward = backward,
     .cost = cost,

@@ -19,6 +19,9 @@ struct rt_conv2d_variant {
     /* Floats of scratch that the part needs; NULL: none. */
     size_t (*scratch)(const struct rt_device *device, const struct rt_conv2d *attributes,
                       struct rt_shape x, enum rt_conv2d_part part);
+    /* As in rt_op, for the part; NULL: nothing. */
+    rt_status (*reserve)(struct rt_device *device, const struct rt_conv2d *attributes,
+                         struct rt_shape x, enum rt_conv2d_part part);
     rt_status (*run[RT_CONV2D_PARTS])(const struct rt_op_call *call);
     int least_filters[RT_CONV2D_PARTS]; /* channels in times out, from which on it is worth it */
 };

@@ -23,14 +23,32 @@ static bool needs_columns(const struct rt_conv2d *a)
     return a->kernel > 1 || a->stride > 1;
 }
 
+/* The pixels of an output. */
+static size_t out_area(const struct rt_conv2d *a, struct rt_shape x)
+{
+    size_t stride = (size_t)a->stride;
+    return (((size_t)x.h - 1) / stride + 1) * (((size_t)x.w - 1) / stride + 1);
+}
+
 static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
                       enum rt_conv2d_part part)
 {
     (void)device;
     (void)part;
-    size_t stride = (size_t)a->stride, height = ((size_t)x.h - 1) / stride + 1,
-           width = ((size_t)x.w - 1) / stride + 1;
-    return needs_columns(a) ? (size_t)(x.c * a->kernel * a->kernel) * height * width : 0;
+    return needs_columns(a) ? (size_t)(x.c * a->kernel * a->kernel) * out_area(a, x) : 0;
+}
+
+/* The product of the part's function below. */
+static rt_status reserve(struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
+                         enum rt_conv2d_part part)
+{
+    size_t channels = (size_t)a->channels, columns = (size_t)(x.c * a->kernel * a->kernel);
+    size_t pixels = out_area(a, x);
+    if (part == RT_CONV2D_FORWARD)
+        return rt_gemm_reserve(device, channels, pixels, columns);
+    if (part == RT_CONV2D_BACKWARD_DATA)
+        return rt_gemm_reserve(device, columns, pixels, channels);
+    return rt_gemm_reserve(device, channels, columns, pixels);
 }
 
 #define OPTIONS_BYTES 64
@@ -186,6 +204,7 @@ const struct rt_conv2d_variant rt_conv2d_gemm = {
     .name = "gemm",
     .supports = supports,
     .scratch = scratch,
+    .reserve = reserve,
     .run = {[RT_CONV2D_FORWARD] = forward,
             [RT_CONV2D_BACKWARD_DATA] = backward_data,
             [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},

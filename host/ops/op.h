@@ -59,6 +59,10 @@ struct rt_op {
     /* Floats of scratch memory that this direction needs. May be NULL: none. */
     size_t (*scratch)(const struct rt_device *device, const void *attributes,
                       const struct rt_shape *x, enum rt_direction direction);
+    /* Takes memory that is not the call's but the device's, and stays: what products of matrices
+     * need. It does not depend on the number of images. May be NULL: none. */
+    rt_status (*reserve)(struct rt_device *device, const void *attributes, const struct rt_shape *x,
+                         enum rt_direction direction);
     rt_status (*forward)(const struct rt_op_call *call);
     rt_status (*backward)(const struct rt_op_call *call);
     struct rt_cost (*cost)(const void *attributes, const struct rt_shape *x,

@@ -65,9 +65,10 @@ struct rt_train_options {
     double masks;         /* the share of the training patches whose masks are used; 1 */
     const char *transfer; /* a folder of unlabelled images to learn from as well, or NULL */
 
-    /* The most device memory to hold, in bytes; 0: what the device has. Where a step does not fit,
-     * its patches go through the network in parts and their gradients are added up: the same result
-     * but for rounding, and but for batch normalisation, whose statistics are of a part. */
+    /* The most device memory to hold while it trains, in bytes; 0: what the device has. Where a
+     * step does not fit, its patches go through the network in parts and their gradients are added
+     * up: the same result but for rounding, and but for batch normalisation, whose statistics are
+     * of a part. */
     size_t memory_limit;
 
     const char *out;    /* the run folder */
