@@ -364,10 +364,14 @@ static void a_limited_run_can_be_resumed(void **state)
     free(bytes);
     free(whole_path);
     free(path);
-    options.memory_limit = 0;
+    options.memory_limit++;
     peak_of(&options);
     assert_int_equal(warnings, 1);
     assert_non_null(strstr(warning, "memory_limit"));
+    options.memory_limit = 0;
+    peak_of(&options);
+    assert_int_equal(warnings, 2);
+    assert_non_null(strstr(warning, "not given"));
     free(whole_out);
     free(out);
 }

@@ -157,8 +157,8 @@ rt_status rt_config_expect(const char *path, const struct rt_train_options *opti
     RT_TRY(make_config(&now, options, device));
     json_object_foreach(now, name, value)
         RT_TRY(expect_value(name, json_object_get(before, name), value, options));
-    json_object_foreach(before, name, value)
-        RT_TRY(expect_value(name, value, json_object_get(now, name), options));
+    json_object_foreach(before, name, value) if (!json_object_get(now, name))
+        RT_TRY(expect_value(name, value, NULL, options));
 end:
     json_decref(before);
     json_decref(now);
