@@ -74,7 +74,9 @@ static struct weights_share share_weights(const struct rt_device *device, const 
     size_t groups = rt_ceil_div((size_t)a->channels, OUTS_MAX);
     s.outs = (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), OUT) * OUT);
     s.padded = (int)groups * s.outs;
-    size_t most = PARTIAL_BYTES / (sizeof(float) * PLACES * (size_t)s.padded * (size_t)s.lanes);
+    size_t room = rt_device_describe(device)->buffer_bytes / 4;
+    room = room < PARTIAL_BYTES ? room : PARTIAL_BYTES; /* less only on the smallest devices */
+    size_t most = room / (sizeof(float) * PLACES * (size_t)s.padded * (size_t)s.lanes);
     s.items = most < 1 ? 1 : most > ITEMS_MAX ? ITEMS_MAX : most;
     s.vectors = rt_ceil_div(vectors, s.items);
     s.items = rt_ceil_div(vectors, s.vectors);
