@@ -63,6 +63,7 @@ rt_status rt_file_begin(struct rt_file_writer *writer, const char *path)
     /* The rename would put a file in the place of a device such as /dev/null. */
     if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
         return rt_fail(RT_ERROR_IO, "cannot write %s: it is not a regular file", path);
+    errno = 0; /* whoever commits asks what went wrong on the way */
     RT_TRY(rt_copy_text(&writer->path, path));
     RT_TRY(rt_format(&writer->temporary, "%s.%ld.tmp", path, (long)getpid()));
     writer->stream = fopen(writer->temporary, "wb");
@@ -77,9 +78,10 @@ end:
 rt_status rt_file_commit(struct rt_file_writer *writer)
 {
     rt_status status = RT_OK;
-    errno = 0;
     bool written = !ferror(writer->stream) && fflush(writer->stream) == 0 &&
                    fsync(fileno(writer->stream)) == 0;
+    if (!written && errno == 0)
+        errno = EIO;
     if (!written)
         status = fail_errno("write", writer->path);
     if (fclose(writer->stream) != 0 && status == RT_OK)
