@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -99,11 +100,16 @@ end:
 
 void print_verdicts(const struct verdict *verdicts, int count)
 {
-    printf("%-18s %-24s %10s %9s %9s %9s %9s %9s\n", "", "network", "parameters", "mean IoU",
+    int width = 24; /* of the longest network's name */
+    for (int i = 0; i < count; i++) {
+        int length = (int)strlen(verdicts[i].network);
+        width = length > width ? length : width;
+    }
+    printf("%-18s %-*s %10s %9s %9s %9s %9s %9s\n", "", width, "network", "parameters", "mean IoU",
            "labelled", "accuracy", "ms/image", "size");
     for (int i = 0; i < count; i++) {
         const struct verdict *v = &verdicts[i];
-        printf("%-18s %-24s %10zu %9.4f %9.4f %7.2f %% %9.2f %6.2f MB\n", v->role, v->network,
+        printf("%-18s %-*s %10zu %9.4f %9.4f %7.2f %% %9.2f %6.2f MB\n", v->role, width, v->network,
                v->parameters, v->mean_iou, v->mean_iou_labelled, 100 * v->accuracy, v->milliseconds,
                (double)v->bytes / 1e6);
     }

@@ -24,6 +24,10 @@
  * the distilled one from what its teacher says of the other images too. */
 #define MASKS 0.1
 
+/* The teacher is sure of the drawn scenes: at higher temperatures so small a student spends its
+ * capacity on the shades of what is next to impossible. */
+#define TEMPERATURE 1
+
 struct demo {
     struct rt_data_recipe recipe;
     const char *out;
@@ -111,6 +115,7 @@ static rt_status run_chain(struct rt_device *device, const struct demo *demo, si
     rt_info("3 of 3: the student distilled, from the same masks and, for all images, its teacher");
     options.teachers = &teacher;
     options.teacher_count = 1;
+    options.temperature = TEMPERATURE;
     options.out = demo->student;
     RT_TRY(train_and_judge(device, &options, &verdicts[2]));
 
