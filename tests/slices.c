@@ -137,6 +137,12 @@ static void with_matrix_products(void **state)
     check_network("unet:4,depth=1,up=nearest", RT_CONV_GEMM);
 }
 
+static void with_shared_tiles(void **state)
+{
+    (void)state;
+    check_network("unet:4,depth=2,dropout=0.1", RT_CONV_TILED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +150,7 @@ int main(void)
         cmocka_unit_test(with_nearest_neighbours),
         cmocka_unit_test(with_batch_normalisation),
         cmocka_unit_test(with_matrix_products),
+        cmocka_unit_test(with_shared_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,7 +93,7 @@ static inline struct rt_argument rt_local(size_t bytes) /* __local pointer */
 struct rt_launch {
     const char *file;    /* "conv2d.cl" */
     const char *kernel;  /* "conv2d_forward" */
-    const char *options; /* "-DKERNEL=3 -DTILE=4", or NULL */
+    const char *options; /* "-DKERNEL=3 -DTILE=4", or NULL; VEC is defined unless they do so */
     size_t global[3];    /* work-items; 0 counts as 1 */
     size_t local[3];     /* work-group; all 0 lets the device choose (1 on a CPU) */
     const struct rt_argument *arguments;
@@ -102,6 +102,12 @@ struct rt_launch {
 
 /* Queues the launch. Errors: BUILD (with options and the compiler's log), DEVICE, MEMORY. */
 rt_status rt_device_launch(struct rt_device *device, const struct rt_launch *launch);
+
+/* The most work-items that a work-group of this kernel can have, with these options (not NULL): a
+ * kernel with many registers or much local memory gets fewer than the device has. Errors: as above.
+ */
+rt_status rt_device_kernel_items(struct rt_device *device, const char *file, const char *name,
+                                 const char *options, size_t *items);
 
 /* rt_device_launch with the arguments written in place. */
 #define RT_LAUNCH(device, launch_file, launch_kernel, launch_options, launch_global, ...)          \

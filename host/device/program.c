@@ -77,7 +77,11 @@ static rt_status build(struct rt_device *device, const char *file, const char *o
     double start = rt_clock_seconds();
     RT_TRY(source_text("common.cl", &common));
     RT_TRY(source_text(file, &text));
-    RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DVEC=%d %s", rt_device_vector(device), options));
+    if (strstr(options, "-DVEC="))
+        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 %s", options));
+    else
+        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DVEC=%d %s", rt_device_vector(device),
+                         options));
     const struct rt_program_source source = {common, text, all_options};
     *program = rt_program_cache_load(device, &source);
     const bool cached = *program;
@@ -175,6 +179,16 @@ end:
     if (made)
         kernel_destroy(made);
     free(key);
+    return status;
+}
+
+rt_status rt_device_kernel_items(struct rt_device *device, const char *file, const char *name,
+                                 const char *options, size_t *items)
+{
+    const struct rt_kernel *kernel;
+    rt_status status = rt_device_kernel(device, file, name, options, &kernel);
+    if (status == RT_OK)
+        *items = kernel->group_size;
     return status;
 }
 

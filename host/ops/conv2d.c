@@ -7,14 +7,18 @@ static const struct rt_conv2d_variant *const choices[][3] = {
     [RT_CONV_DIRECT] = {&rt_conv2d_direct, &rt_conv2d_plain},
     [RT_CONV_GEMM] = {&rt_conv2d_gemm},
     [RT_CONV_WINOGRAD] = {&rt_conv2d_winograd, &rt_conv2d_direct, &rt_conv2d_plain},
+    [RT_CONV_TILED] = {&rt_conv2d_tiled, &rt_conv2d_direct, &rt_conv2d_plain},
 };
 
 static const struct rt_conv2d_variant *variant_of(const struct rt_device *device,
                                                   const struct rt_conv2d *a, struct rt_shape x,
                                                   enum rt_conv2d_part part)
 {
-    const bool automatic = rt_device_conv(device) == RT_CONV_AUTO;
-    const struct rt_conv2d_variant *const *variant = choices[rt_device_conv(device)];
+    enum rt_conv conv = rt_device_conv(device);
+    if (conv == RT_CONV_AUTO && !rt_device_is_cpu(device))
+        conv = RT_CONV_TILED;
+    const bool automatic = conv == RT_CONV_AUTO;
+    const struct rt_conv2d_variant *const *variant = choices[conv];
     while (!(*variant)->supports(device, a, x, part) ||
            (automatic && x.c * a->channels < (*variant)->least_filters[part]))
         variant++;

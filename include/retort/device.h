@@ -59,8 +59,10 @@ void rt_device_close(struct rt_device *device);
 /* Owned by the device. */
 const struct rt_device_info *rt_device_describe(const struct rt_device *device);
 
-/* How convolutions are computed; RT_CONV_AUTO, the state at start, lets retort choose. */
-enum rt_conv { RT_CONV_AUTO, RT_CONV_DIRECT, RT_CONV_GEMM, RT_CONV_WINOGRAD };
+/* How convolutions are computed. What a way does not support - WINOGRAD is for CPUs and 3x3
+ * filters, it, DIRECT and TILED for stride 1 - is computed in another. RT_CONV_AUTO, the state at
+ * start, lets retort choose: TILED, except on CPUs. */
+enum rt_conv { RT_CONV_AUTO, RT_CONV_DIRECT, RT_CONV_GEMM, RT_CONV_WINOGRAD, RT_CONV_TILED };
 void rt_device_set_conv(struct rt_device *device, enum rt_conv conv);
 
 /* The most device memory that buffers have held at one time since the last reset, in bytes. */

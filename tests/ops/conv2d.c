@@ -124,6 +124,30 @@ static void winograd(void **state)
                          : none);
 }
 
+/* Groups past every edge; channels and filter rows that fill no group, and several; steps of one
+ * row and of more; chunks of several bands, and bands that an image does not fill. */
+static void tiled(void **state)
+{
+    (void)state;
+    static const struct {
+        struct rt_shape x;
+        int channels, kernel;
+    } cases[] = {
+        {{1, 1, 1, 1}, 1, 3},    {{2, 3, 9, 21}, 6, 1},  {{3, 5, 11, 19}, 9, 3},
+        {{2, 4, 12, 33}, 3, 5},  {{1, 2, 2, 2}, 3, 7},   {{2, 3, 13, 18}, 5, 7},
+        {{1, 18, 6, 65}, 20, 3}, {{2, 9, 5, 7}, 33, 3},  {{2, 1, 4, 300}, 2, 3},
+        {{9, 2, 33, 3}, 4, 3},   {{2, 70, 3, 8}, 40, 1}, {{3, 35, 17, 16}, 17, 5},
+        {{1, 3, 1, 40}, 64, 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_as(RT_CONV_TILED, cases[i].x, cases[i].channels, cases[i].kernel, 1, i % 3 != 1,
+                 i % 4 == 3 ? none
+                 : i % 2    ? relu
+                            : full);
+    check_as(RT_CONV_TILED, (struct rt_shape){2, 3, 12, 37}, 5, 3, 2, true, relu);
+    check_as(RT_CONV_TILED, (struct rt_shape){1, 2, 5, 12}, 3, 9, 1, true, relu);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -133,6 +157,7 @@ int main(void)
         cmocka_unit_test(deep),
         cmocka_unit_test(products_of_matrices),
         cmocka_unit_test(winograd),
+        cmocka_unit_test(tiled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
