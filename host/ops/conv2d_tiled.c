@@ -87,6 +87,7 @@ static struct group convolve_group(const struct rt_device *device, int kernel, s
                                    struct rt_shape out, size_t items)
 {
     const size_t *sizes = rt_device_describe(device)->group_sizes;
+    const size_t room = smaller(LOCAL_BYTES, rt_device_describe(device)->local_bytes);
     const size_t rows = rt_ceil_div((size_t)out.h, ROWS);
     struct group g = {.across = fit((size_t)out.w, smaller(smaller(16, items), sizes[0]))};
     items /= g.across;
@@ -94,7 +95,7 @@ static struct group convolve_group(const struct rt_device *device, int kernel, s
     g.deep = fit(rt_ceil_div((size_t)out.c, CHANNELS), smaller(items / g.down, sizes[2]));
     g.down = fit(rows, smaller(items / g.deep, sizes[1]));
     const size_t bytes = slab_bytes(&g, (size_t)kernel);
-    const size_t slab = fit((size_t)in.c, smaller(SLAB_MAX, LOCAL_BYTES / bytes));
+    const size_t slab = fit((size_t)in.c, smaller(SLAB_MAX, room / bytes));
     g.local_bytes = slab * bytes;
     snprintf(g.options, sizeof g.options,
              "-DVEC=1 -DKERNEL=%d -DACROSS=%zu -DDOWN=%zu -DDEEP=%zu -DSLAB=%zu", kernel, g.across,

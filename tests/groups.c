@@ -1,0 +1,173 @@
+/* Convolutions in tiles that a work-group shares: whatever a device and its compiler allow a group,
+ * the results have the same bits. */
+#include "test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/random.h"
+#include "device/internal.h"
+#include "ops/check.h"
+
+/* Of a group; 0: the device's own. */
+struct limits {
+    int items;          /* as the device likes them */
+    int kernel_items;   /* as the compiler says of a kernel that it built */
+    size_t local_bytes; /* of the device */
+    size_t sizes[3];    /* likewise */
+};
+
+static const struct limits none,
+    others[] = {{.items = 1},         {.items = 8},          {.items = 256},
+                {.kernel_items = 16}, {.local_bytes = 4096}, {.sizes = {64, 1, 1}}};
+
+enum { X, Y, WEIGHTS, BIAS, DY, DX, DWEIGHTS, DBIAS, SCRATCH, TENSORS };
+
+static void fill(const struct rt_tensor *tensor, uint64_t stream)
+{
+    size_t size = rt_buffer_bytes(tensor->buffer) / sizeof(float);
+    struct rt_random random = rt_random_start(7, stream);
+    float *values = malloc(size * sizeof *values);
+    for (size_t i = 0; i < size; i++)
+        values[i] = 2 * rt_random_unit(&random) - 1;
+    assert_ok(rt_buffer_write(tensor->buffer, 0, size * sizeof *values, values));
+    free(values);
+}
+
+static void restrict_device(struct rt_device *device, const struct limits *limits)
+{
+    rt_device_force(device, 4, limits->items ? limits->items : 64);
+    if (limits->local_bytes)
+        device->info.local_bytes = limits->local_bytes;
+    if (limits->sizes[0])
+        memcpy(device->info.group_sizes, limits->sizes, sizeof limits->sizes);
+    for (struct rt_kernel *kernel = device->kernels; limits->kernel_items && kernel;
+         kernel = kernel->next)
+        kernel->group_size = (size_t)limits->kernel_items;
+}
+
+/* Forward and backward; what they wrote, `size` floats in all, released by free(). */
+static float *convolve(struct rt_device *device, int kernel, size_t *size)
+{
+    const struct rt_conv2d a = {20, kernel, 1, true, {true, 0.2f}};
+    /* Parameters are contiguous. */
+    const struct rt_shape x = {2, 18, 13, 37}, y = {2, 20, 13, 37},
+                          w = {1, 1, 1, 20 * 18 * kernel * kernel}, bias = {1, 1, 1, 20};
+    const struct rt_shape scratch = {1, 1, 1,
+                                     (int)rt_op_conv2d.scratch(device, &a, &x, RT_BACKWARD)};
+    const struct rt_shape shapes[TENSORS] = {x, y, w, bias, y, x, w, bias, scratch};
+    struct rt_tensor t[TENSORS];
+    for (int i = 0; i < TENSORS; i++) {
+        assert_ok(rt_tensor_init(&t[i], device, shapes[i]));
+        fill(&t[i], (uint64_t)i);
+    }
+    const struct rt_op_call call = {.device = device,
+                                    .attributes = &a,
+                                    .x = {t[X]},
+                                    .y = t[Y],
+                                    .p = {t[WEIGHTS], t[BIAS]},
+                                    .dy = t[DY],
+                                    .dx = {t[DX]},
+                                    .dx_add = {true},
+                                    .dp = {t[DWEIGHTS], t[DBIAS]},
+                                    .scratch = t[SCRATCH],
+                                    .training = true};
+    assert_ok(rt_op_conv2d.forward(&call));
+    assert_ok(rt_op_conv2d.backward(&call));
+    const int written[] = {Y, DX, DWEIGHTS};
+    *size = rt_shape_size(y) + rt_shape_size(x) + rt_shape_size(w);
+    float *results = malloc(*size * sizeof *results), *to = results;
+    for (size_t i = 0; i < RT_COUNT(written); i++) {
+        assert_ok(rt_tensor_read(&t[written[i]], to));
+        to += rt_shape_size(t[written[i]].shape);
+    }
+    for (int i = 0; i < TENSORS; i++)
+        rt_tensor_finish(&t[i]);
+    return results;
+}
+
+/* How many of the kernels that were built are tiled ones; none has more local memory than is there.
+ */
+static int tiled_kernels(const struct rt_device *device)
+{
+    int count = 0;
+    for (struct rt_kernel *kernel = device->kernels; kernel; kernel = kernel->next) {
+        cl_ulong bytes = 0;
+        if (!strstr(kernel->key, "conv2d_tiled"))
+            continue;
+        assert_int_equal(clGetKernelWorkGroupInfo(kernel->kernel, device->id,
+                                                  CL_KERNEL_LOCAL_MEM_SIZE, sizeof bytes, &bytes,
+                                                  NULL),
+                         CL_SUCCESS);
+        assert_in_range(bytes, 1, device->info.local_bytes);
+        count++;
+    }
+    return count;
+}
+
+static void check_limits(size_t index, int kernel, const struct limits *limits, const float *want)
+{
+    struct rt_device *device = check_device(index);
+    size_t size;
+    rt_device_set_conv(device, RT_CONV_TILED);
+    restrict_device(device, limits);
+    float *got = convolve(device, kernel, &size);
+    const int built = tiled_kernels(device);
+    if (limits->kernel_items) {
+        free(got);
+        restrict_device(device, limits);
+        got = convolve(device, kernel, &size);
+        assert_true(tiled_kernels(device) > built);
+    }
+    assert_memory_equal(got, want, size * sizeof *got);
+    free(got);
+    rt_device_close(device);
+}
+
+static void groups_change_no_bit(void **state)
+{
+    (void)state;
+    struct rt_device *device;
+    check_any_device();
+    for (size_t i = 0; (device = check_device(i)); i++) {
+        for (int kernel = 3; kernel <= 7; kernel += 4) {
+            size_t size;
+            rt_device_set_conv(device, RT_CONV_TILED);
+            restrict_device(device, &none);
+            float *want = convolve(device, kernel, &size);
+            check_limits(i, kernel, &none, want);
+            for (size_t j = 0; j < RT_COUNT(others); j++)
+                check_limits(i, kernel, &others[j], want);
+            free(want);
+        }
+        rt_device_close(device);
+    }
+}
+
+/* What retort chooses by itself. */
+static void devices_other_than_cpus_share_tiles(void **state)
+{
+    (void)state;
+    struct rt_device *device;
+    check_any_device();
+    for (size_t i = 0; (device = check_device(i)); i++) {
+        size_t size;
+        device->info.type = RT_DEVICE_CPU;
+        free(convolve(device, 3, &size));
+        assert_int_equal(tiled_kernels(device), 0);
+        device->info.type = RT_DEVICE_GPU;
+        free(convolve(device, 3, &size));
+        assert_true(tiled_kernels(device) > 0);
+        rt_device_close(device);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(groups_change_no_bit),
+        cmocka_unit_test(devices_other_than_cpus_share_tiles),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
