@@ -1,10 +1,12 @@
 #include "ops/activation.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/random.h"
 
 #define CHUNK 4096 /* as in cl/activation.cl */
+#define OPTIONS_BYTES 32
 
 struct rt_dropout rt_dropout_of(const struct rt_op_call *call,
                                 const struct rt_activation *activation)
@@ -32,6 +34,23 @@ size_t rt_activation_scratch(struct rt_shape y)
     return (size_t)y.n * (size_t)y.c * chunks_of(y);
 }
 
+/* The work-items that share a chunk, and the options that say so: as many as the device likes and
+ * the built kernel can have. */
+static rt_status items_of(struct rt_device *device, char options[OPTIONS_BYTES], size_t *items)
+{
+    rt_status status = RT_OK;
+    for (*items = (size_t)rt_device_group(device);; *items /= 2) {
+        size_t most = 1;
+        snprintf(options, OPTIONS_BYTES, "-DITEMS=%zu", *items);
+        RT_TRY(
+            rt_device_kernel_items(device, "activation.cl", "activation_backward", options, &most));
+        if (*items == 1 || *items <= most)
+            break;
+    }
+end:
+    return status;
+}
+
 rt_status rt_activation_backward(const struct rt_op_call *call,
                                  const struct rt_activation *activation,
                                  const struct rt_tensor *dbias)
@@ -40,13 +59,28 @@ rt_status rt_activation_backward(const struct rt_op_call *call,
     const struct rt_shape s = call->dy.shape;
     struct rt_dropout dropout = rt_dropout_of(call, activation);
     struct rt_tensor partial = dbias->buffer ? call->scratch : RT_TENSOR_NONE;
-    size_t chunks = chunks_of(s);
+    size_t chunks = chunks_of(s), items;
+    char options[OPTIONS_BYTES];
     if (!activation->relu && !dbias->buffer)
         return RT_OK;
-    RT_TRY(RT_LAUNCH(call->device, "activation.cl", "activation_backward", NULL, (chunks, s.c, s.n),
-                     RT_TENSOR(call->dy), RT_TENSOR(call->y), rt_buffer_argument(partial.buffer),
-                     rt_ulong(partial.offset), rt_int(s.c), rt_int(s.n), rt_int(s.h * s.w),
-                     rt_int(activation->relu), rt_float(dropout.scale)));
+    RT_TRY(items_of(call->device, options, &items));
+    const struct rt_argument arguments[] = {RT_TENSOR(call->dy),
+                                            RT_TENSOR(call->y),
+                                            rt_buffer_argument(partial.buffer),
+                                            rt_ulong(partial.offset),
+                                            rt_int(s.c),
+                                            rt_int(s.n),
+                                            rt_int(s.h * s.w),
+                                            rt_int(activation->relu),
+                                            rt_float(dropout.scale)};
+    RT_TRY(rt_device_launch(
+        call->device, &(struct rt_launch){.file = "activation.cl",
+                                          .kernel = "activation_backward",
+                                          .options = options,
+                                          .global = {chunks * items, (size_t)s.c, (size_t)s.n},
+                                          .local = {items, 1, 1},
+                                          .arguments = arguments,
+                                          .count = sizeof arguments / sizeof *arguments}));
     if (dbias->buffer)
         status = rt_sum_chunks(call->device, &partial, dbias, (size_t)s.c, (size_t)s.n * chunks);
 end:
