@@ -428,25 +428,26 @@ static inline void add_products(__local const float *in, __local const float *ou
             }
 }
 
-/* One work-item: `vectors` vectors of tiles from vectors * k on, BLOCKS at a time (dimension 0), for
+/* One work-item: `vectors` vectors of tiles from vectors * k on, `blocks` at a time (dimension 0), for
  * `outs` output channels, a multiple of OUT (dimension 1). Item k writes its sums to
  * partial[k][p][o][c], `padded` channels o, a multiple of outs, and `lanes` channels c, a multiple
  * of WIDE * VEC; channels past the last are 0.
- * Local memory in floats: in PLACES * BLOCKS * VEC * lanes, out PLACES * outs * BLOCKS * VEC, turned
+ * Local memory in floats: in PLACES * blocks * VEC * lanes, out PLACES * outs * blocks * VEC, turned
  * PLACES * VEC * VEC. */
 __kernel void winograd_weights(__global const float *x, ulong x_offset, ulong x_stride,
                                uint x_plane, __global const float *dy, ulong dy_offset,
                                ulong dy_stride, uint dy_plane, __global float *partial,
                                ulong partial_offset, int in_channels, int out_channels, int batch,
-                               int height, int width, int vectors, int outs, int padded, int lanes,
+                               int height, int width, int vectors, int blocks, int outs,
+                               int padded, int lanes,
                                __local float *in, __local float *out, __local float *turned)
 {
-    const int tiles = BLOCKS * VEC, first_out = get_global_id(1) * outs;
+    const int tiles = blocks * VEC, first_out = get_global_id(1) * outs;
     x += x_offset;
     dy += dy_offset;
     partial += partial_offset + ((size_t)get_global_id(0) * PLACES * padded + first_out) * lanes;
-    for (int v = 0; v < vectors; v += BLOCKS) {
-        for (int b = 0; b < BLOCKS; b++) {
+    for (int v = 0; v < vectors; v += blocks) {
+        for (int b = 0; b < blocks; b++) {
             segment at[4];
             __global const float *from[4], *gradient[4];
             const int first = (get_global_id(0) * vectors + v + b) * 4;

@@ -7,6 +7,7 @@
 #define PLACES 36
 #define OUT 8
 #define BLOCKS_MAX 2
+#define WIDE 2
 #define TILE 4     /* rows and columns of outputs */
 #define SEGMENTS 4 /* of a vector of tiles */
 
@@ -70,7 +71,7 @@ static struct weights_share share_weights(const struct rt_device *device, const 
 {
     const size_t vector = (size_t)rt_device_vector(device), vectors = vectors_of(device, x);
     const size_t lanes = rt_ceil_div((size_t)x.c, vector);
-    struct weights_share s = {.wide = lanes % 2 == 0 ? 2 : 1, .lanes = (int)(lanes * vector)};
+    struct weights_share s = {.wide = lanes % WIDE == 0 ? WIDE : 1, .lanes = (int)(lanes * vector)};
     size_t groups = rt_ceil_div((size_t)a->channels, OUTS_MAX);
     s.outs = (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), OUT) * OUT);
     s.padded = (int)groups * s.outs;
@@ -205,7 +206,9 @@ static rt_status backward_weights(const struct rt_op_call *call)
     const struct weights_share s = share_weights(call->device, call->attributes, in);
     const size_t tiles = (size_t)s.blocks * vector, bytes = sizeof(float) * PLACES;
     char options[64];
-    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d -DWIDE=%d", OUT, s.blocks, s.wide);
+    snprintf(options, sizeof options,
+             s.wide == WIDE ? "-DOUT=%d -DBLOCKS=%d" : "-DOUT=%d -DBLOCKS=%d -DWIDE=1", OUT,
+             BLOCKS_MAX); /* the program of forward, where it will do */
     const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]),
                                             RT_TENSOR(call->dy),
                                             rt_buffer_argument(call->scratch.buffer),
@@ -216,6 +219,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
                                             rt_int(in.h),
                                             rt_int(in.w),
                                             rt_int((int)s.vectors),
+                                            rt_int(s.blocks),
                                             rt_int(s.outs),
                                             rt_int(s.padded),
                                             rt_int(s.lanes),
