@@ -206,9 +206,8 @@ static rt_status backward_weights(const struct rt_op_call *call)
     const struct weights_share s = share_weights(call->device, call->attributes, in);
     const size_t tiles = (size_t)s.blocks * vector, bytes = sizeof(float) * PLACES;
     char options[64];
-    snprintf(options, sizeof options,
-             s.wide == WIDE ? "-DOUT=%d -DBLOCKS=%d" : "-DOUT=%d -DBLOCKS=%d -DWIDE=1", OUT,
-             BLOCKS_MAX); /* the program of forward, where it will do */
+    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d%s", OUT, BLOCKS_MAX,
+             s.wide == WIDE ? "" : " -DWIDE=1"); /* the program of forward, where it will do */
     const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]),
                                             RT_TENSOR(call->dy),
                                             rt_buffer_argument(call->scratch.buffer),
