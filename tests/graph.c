@@ -278,7 +278,7 @@ static size_t list_living(const struct rt_graph *graph, bool training, struct li
             int step = d == RT_FORWARD ? i : end - i;
             list[count] = (struct living){node->scratch[d], (size_t)i, false, step, step};
             size_t floats = (size_t)graph->nodes[node->inputs[0]].y.shape.c; /* as mix_scratch */
-            list[count++].tensor.plane = d == RT_FORWARD ? floats : 3 * floats;
+            list[count++].tensor.plane = floats * (d == RT_FORWARD ? MIX_SCRATCH_OF_ONE : 3);
         }
     }
     return count;

@@ -63,11 +63,17 @@ static int mix_parameters(const void *attributes, const struct rt_shape *x, stru
     return 2;
 }
 
+/* One image takes more than several do. */
+static size_t forward_scratch(struct rt_shape x)
+{
+    return (size_t)x.c * (x.n == 1 ? MIX_SCRATCH_OF_ONE : 1);
+}
+
 static size_t mix_scratch(const struct rt_device *device, const void *attributes,
                           const struct rt_shape *x, enum rt_direction direction)
 {
     (void)device, (void)attributes;
-    return direction == RT_FORWARD ? (size_t)x->c : 3 * (size_t)x->c;
+    return direction == RT_FORWARD ? forward_scratch(*x) : 3 * (size_t)x->c;
 }
 
 static rt_status mix_forward(const struct rt_op_call *call)
@@ -83,7 +89,7 @@ static rt_status mix_forward(const struct rt_op_call *call)
                     y[(size_t)(n * out + c) * plane + i] +=
                         w[c * in + k] * sinf(x[(size_t)(n * in + k) * plane + i]);
     assert_ok(rt_buffer_fill(call->scratch.buffer, call->scratch.offset * sizeof(float),
-                             (size_t)in * sizeof(float), 0x7fc0dead));
+                             forward_scratch(call->x[0].shape) * sizeof(float), 0x7fc0dead));
     put(&call->y, y);
     free(x);
     free(w);

@@ -14,6 +14,7 @@ extern int join_copies;
 struct mix {
     int channels;
 };
+#define MIX_SCRATCH_OF_ONE 40 /* floats a channel that one image takes, forward */
 
 /* The tensor's values, released by free(); and back, freeing them. */
 float *get(const struct rt_tensor *tensor);

@@ -104,6 +104,23 @@ static void find_lives(const struct plan *plan)
     }
 }
 
+/* The most that a node needs for any number of images up to the planned one: an operation may cut
+ * fewer images into more pieces. */
+static size_t scratch_floats(const struct plan *plan, const struct rt_node *node,
+                             enum rt_direction direction)
+{
+    struct rt_shape x[RT_OP_INPUTS];
+    size_t most = 0;
+    rt_node_input_shapes(node, plan->shapes, x);
+    for (int n = x[0].n; n > 0; n--) {
+        for (int j = 0; j < node->op->inputs; j++)
+            x[j].n = n;
+        size_t floats = node->op->scratch(plan->graph->device, node->attributes, x, direction);
+        most = floats > most ? floats : most;
+    }
+    return most;
+}
+
 static void find_sizes(const struct plan *plan)
 {
     const struct rt_graph *graph = plan->graph;
@@ -114,14 +131,12 @@ static void find_sizes(const struct plan *plan)
             output_block(plan, i)->floats = floats;
             gradient_block(plan, i)->floats = plan->training && node->differentiable ? floats : 0;
         }
-        struct rt_shape x[RT_OP_INPUTS];
         if (i == 0 || !node->op->scratch)
             continue;
-        rt_node_input_shapes(node, plan->shapes, x);
         for (int d = RT_FORWARD; d <= RT_BACKWARD; d++)
             if (d == RT_FORWARD || (plan->training && node->differentiable))
                 scratch_block(plan, i, (enum rt_direction)d)->floats =
-                    node->op->scratch(graph->device, node->attributes, x, (enum rt_direction)d);
+                    scratch_floats(plan, node, (enum rt_direction)d);
     }
 }
 

@@ -56,7 +56,8 @@ struct rt_op {
     /* Fills in parameters, returns their number (at most RT_OP_PARAMETERS). May be NULL: none. */
     int (*parameters)(const void *attributes, const struct rt_shape *x,
                       struct rt_parameter *parameters);
-    /* Floats of scratch memory that this direction needs. May be NULL: none. */
+    /* Floats of scratch memory that this direction needs for just these shapes. May be NULL: none.
+     */
     size_t (*scratch)(const struct rt_device *device, const void *attributes,
                       const struct rt_shape *x, enum rt_direction direction);
     /* Takes memory that is not the call's but the device's, and stays: what products of matrices
