@@ -36,6 +36,7 @@ rt_status rt_device_open(struct rt_device **device, const char *which)
     RT_TRY(rt_alloc(device, 1, sizeof **device));
     (*device)->info = devices[index];
     RT_TRY(open_queue(*device));
+    status = rt_choices_create(&(*device)->choices, &(*device)->info);
 end:
     free(devices);
     if (status < 0) {
@@ -52,6 +53,7 @@ void rt_device_close(struct rt_device *device)
     if (device->queue)
         clFinish(device->queue);
     rt_profile_destroy(device->profile);
+    rt_choices_destroy(device->choices);
     rt_device_release_programs(device);
     rt_gemm_release(device);
     if (device->queue)

@@ -145,6 +145,19 @@ bool rt_device_is_cpu(const struct rt_device *device);
 
 enum rt_conv rt_device_conv(const struct rt_device *device);
 
+/* --- choices among variants --------------------------------------------------------------- */
+
+#define RT_CHOICE_KEY_BYTES 96
+
+/* The name of the variant that was the fastest for a key such as "conv2d forward 16x256x256 to 16,
+ * kernel 3, stride 1", as the device's profile has it (device/choices.h); NULL where it says
+ * nothing. Owned by the device. A key does not hold the batch: what is planned for a batch also
+ * runs smaller ones. */
+const char *rt_device_choice(const struct rt_device *device, const char *key);
+
+/* To be called where the choice for a key is no variant's name: warns, once a device. */
+void rt_device_doubt_choice(const struct rt_device *device, const char *key);
+
 /* --- profiling ---------------------------------------------------------------------------- */
 
 /* The time that all launches under one label took. */

@@ -8,7 +8,7 @@
 #include <CL/cl.h>
 #endif
 
-#include "device/device.h"
+#include "device/choices.h"
 
 struct rt_kernel; /* program.c */
 struct rt_program;
@@ -22,6 +22,7 @@ struct rt_device {
     struct rt_program *programs;
     struct rt_kernel *kernels;
     struct rt_profile *profile;
+    struct rt_choices *choices;
     enum rt_conv conv;
     bool gemm_checked;
     struct rt_buffer *gemm_memory; /* gemm.c: what CLBlast packs operands into; may be NULL */

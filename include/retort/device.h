@@ -49,6 +49,9 @@ struct rt_device; /* an open device: a context, an in-order queue, compiled prog
  * What is compiled for the device is kept in $XDG_CACHE_HOME/retort, else ~/.cache/retort, unless
  * its driver does so itself. RETORT_CACHE_DIR names another folder, then for any driver, or, empty,
  * none. The folder may be deleted at any time.
+ * What `retort tune` measured is read from the device's profile in $XDG_CONFIG_HOME/retort, else
+ * ~/.config/retort; RETORT_PROFILE_DIR names another folder, or, empty, none. A profile that cannot
+ * be used is no error: a warning names it.
  * Errors: DEVICE (none at all, or it cannot be opened), ARGUMENT (no device of that name; the
  * message lists what there is), MEMORY. */
 rt_status rt_device_open(struct rt_device **device, const char *which);
@@ -61,7 +64,8 @@ const struct rt_device_info *rt_device_describe(const struct rt_device *device);
 
 /* How convolutions are computed. What a way does not support - WINOGRAD is for CPUs and 3x3
  * filters, it, DIRECT and TILED for stride 1 - is computed in another. RT_CONV_AUTO, the state at
- * start, lets retort choose: TILED, except on CPUs. */
+ * start, lets the device's profile choose, and where that says nothing, retort: TILED, except on
+ * CPUs. */
 enum rt_conv { RT_CONV_AUTO, RT_CONV_DIRECT, RT_CONV_GEMM, RT_CONV_WINOGRAD, RT_CONV_TILED };
 void rt_device_set_conv(struct rt_device *device, enum rt_conv conv);
 

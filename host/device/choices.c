@@ -1,0 +1,283 @@
+#include "device/choices.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "device/internal.h"
+
+#define FORMAT_VERSION 1
+#define PROFILE_BYTES_MAX ((size_t)4 << 20)
+#define NAME_BYTES 80 /* of the device's and the driver's part of a file's name */
+
+struct rt_choices {
+    char *path; /* NULL: there is no place for profiles */
+    struct rt_choice *items;
+    size_t count, capacity;
+    bool doubted; /* a warning was given */
+};
+
+/* --- the place of a profile ----------------------------------------------------------------- */
+
+/* Appends a text to a file's name: letters, digits, dots, and for all between them one '_'. */
+static void append_name(char *name, const char *text)
+{
+    size_t length = strlen(name);
+    const size_t most = length + NAME_BYTES;
+    for (; *text && length < most; text++) {
+        const bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+                           (*text >= '0' && *text <= '9') || *text == '.';
+        if (plain || (length > 0 && name[length - 1] != '_'))
+            name[length++] = plain ? *text : '_';
+    }
+    name[length] = 0;
+}
+
+rt_status rt_choices_path(const struct rt_device_info *info, char **path)
+{
+    rt_status status = RT_OK;
+    const char *chosen = getenv("RETORT_PROFILE_DIR"), *settings = getenv("XDG_CONFIG_HOME"),
+               *home = getenv("HOME");
+    char name[2 * NAME_BYTES + sizeof "-.json"] = "", *folder = NULL;
+    *path = NULL;
+    if (chosen)
+        RT_TRY(*chosen ? rt_copy_text(&folder, chosen) : RT_OK);
+    else if (settings && *settings == '/') /* the standard says to ignore a relative path */
+        RT_TRY(rt_path_join(&folder, settings, "retort"));
+    else if (home && *home)
+        RT_TRY(rt_path_join(&folder, home, ".config/retort"));
+    if (!folder)
+        return RT_OK;
+    append_name(name, info->name);
+    strcat(name, "-");
+    append_name(name, info->driver);
+    strcat(name, ".json");
+    status = rt_path_join(path, folder, name);
+end:
+    free(folder);
+    return status;
+}
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+static rt_status fail_damaged(const struct rt_choices *choices, const char *what)
+{
+    return rt_fail(RT_ERROR_FORMAT, "%s is damaged: %s", choices->path, what);
+}
+
+/* Copies a text into an array of a fixed size; false where it is none, empty or too long. */
+static bool copy_text(const char *text, char *to, size_t size)
+{
+    return text && *text && (size_t)snprintf(to, size, "%s", text) < size;
+}
+
+static bool copy_number(const json_t *value, double *to)
+{
+    *to = json_number_value(value);
+    return json_is_number(value) && isfinite(*to) && *to >= 0;
+}
+
+static bool read_choice(const char *key, const json_t *value, struct rt_choice *choice)
+{
+    const json_t *variants = json_object_get(value, "variants");
+    const json_int_t batch = json_integer_value(json_object_get(value, "batch"));
+    *choice = (struct rt_choice){.count = (int)json_array_size(variants), .batch = (int)batch};
+    if (!copy_text(key, choice->key, sizeof choice->key) || batch < 1 || batch > 1 << 20 ||
+        json_array_size(variants) < 1 || json_array_size(variants) > RT_CHOICE_VARIANTS)
+        return false;
+    for (int i = 0; i < choice->count; i++) {
+        const json_t *item = json_array_get(variants, (size_t)i);
+        struct rt_choice_variant *variant = &choice->variants[i];
+        if (!copy_text(json_string_value(json_object_get(item, "name")), variant->name,
+                       sizeof variant->name) ||
+            !copy_number(json_object_get(item, "seconds"), &variant->seconds) ||
+            !copy_number(json_object_get(item, "error"), &variant->error))
+            return false;
+    }
+    return true;
+}
+
+static bool is_text(const json_t *root, const char *name, const char *expected)
+{
+    const char *text = json_string_value(json_object_get(root, name));
+    return text && strcmp(text, expected) == 0;
+}
+
+static rt_status read_root(struct rt_choices *choices, const struct rt_device_info *info,
+                           json_t *root)
+{
+    rt_status status = RT_OK;
+    json_t *items = json_object_get(root, "choices"), *item;
+    const char *key;
+    struct rt_choice choice;
+    if (json_integer_value(json_object_get(root, "format")) != FORMAT_VERSION)
+        return fail_damaged(choices, "it does not say that it is a profile of format 1");
+    if (!is_text(root, "platform", info->platform_name) || !is_text(root, "device", info->name) ||
+        !is_text(root, "driver", info->driver))
+        return rt_fail(RT_ERROR_FORMAT, "%s was written for another device or driver than %s, %s",
+                       choices->path, info->name, info->driver);
+    if (!json_is_object(items))
+        return fail_damaged(choices, "it has no choices");
+    json_object_foreach(items, key, item)
+    {
+        if (!read_choice(key, item, &choice))
+            return rt_fail(RT_ERROR_FORMAT, "%s is damaged: its choice for '%.100s'", choices->path,
+                           key);
+        RT_TRY(rt_choices_set(choices, &choice));
+    }
+end:
+    return status;
+}
+
+static rt_status read_profile(struct rt_choices *choices, const struct rt_device_info *info)
+{
+    rt_status status = RT_OK;
+    char *bytes = NULL;
+    size_t size;
+    json_t *root = NULL;
+    json_error_t error;
+    if (!choices->path || !rt_path_exists(choices->path))
+        return RT_OK;
+    RT_TRY(rt_file_read(choices->path, PROFILE_BYTES_MAX, &bytes, &size));
+    root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
+    status = root ? read_root(choices, info, root) : fail_damaged(choices, error.text);
+end:
+    json_decref(root);
+    free(bytes);
+    return status;
+}
+
+rt_status rt_choices_create(struct rt_choices **choices, const struct rt_device_info *info)
+{
+    rt_status status = RT_OK;
+    RT_TRY(rt_alloc(choices, 1, sizeof **choices));
+    RT_TRY(rt_choices_path(info, &(*choices)->path));
+    status = read_profile(*choices, info);
+    if (status < 0 && status != RT_ERROR_MEMORY) {
+        rt_warn("the device's profile is ignored: %s; retort tune writes it anew",
+                rt_error_message());
+        (*choices)->count = 0;
+        status = RT_OK;
+    }
+end:
+    if (status < 0) {
+        rt_choices_destroy(*choices);
+        *choices = NULL;
+    }
+    return status;
+}
+
+void rt_choices_destroy(struct rt_choices *choices)
+{
+    if (!choices)
+        return;
+    free(choices->path);
+    free(choices->items);
+    free(choices);
+}
+
+/* --- the choices ---------------------------------------------------------------------------- */
+
+size_t rt_choices_count(const struct rt_choices *choices)
+{
+    return choices->count;
+}
+
+const struct rt_choice *rt_choices_get(const struct rt_choices *choices, size_t index)
+{
+    return &choices->items[index];
+}
+
+const struct rt_choice *rt_choices_find(const struct rt_choices *choices, const char *key)
+{
+    for (size_t i = 0; i < choices->count; i++)
+        if (strcmp(choices->items[i].key, key) == 0)
+            return &choices->items[i];
+    return NULL;
+}
+
+rt_status rt_choices_set(struct rt_choices *choices, const struct rt_choice *choice)
+{
+    struct rt_choice *old = (struct rt_choice *)rt_choices_find(choices, choice->key);
+    if (old) {
+        *old = *choice;
+        return RT_OK;
+    }
+    rt_status status =
+        rt_grow(&choices->items, &choices->capacity, choices->count + 1, sizeof *choices->items);
+    if (status == RT_OK)
+        choices->items[choices->count++] = *choice;
+    return status;
+}
+
+struct rt_choices *rt_device_choices(struct rt_device *device)
+{
+    return device->choices;
+}
+
+const char *rt_device_choice(const struct rt_device *device, const char *key)
+{
+    const struct rt_choice *choice = rt_choices_find(device->choices, key);
+    return choice ? choice->variants[0].name : NULL;
+}
+
+void rt_device_doubt_choice(const struct rt_device *device, const char *key)
+{
+    struct rt_choices *choices = device->choices;
+    if (choices->doubted)
+        return;
+    choices->doubted = true;
+    rt_warn("%s names '%s' for '%s', which this retort does not have; such choices are ignored, "
+            "and retort tune makes them anew",
+            choices->path, rt_device_choice(device, key), key);
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+static json_t *choice_to_json(const struct rt_choice *choice)
+{
+    json_t *variants = json_array();
+    for (int i = 0; i < choice->count; i++)
+        json_array_append_new(
+            variants, json_pack("{s:s, s:f, s:f}", "name", choice->variants[i].name, "seconds",
+                                choice->variants[i].seconds, "error", choice->variants[i].error));
+    return json_pack("{s:i, s:o}", "batch", choice->batch, "variants", variants);
+}
+
+rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_device_info *info)
+{
+    rt_status status = RT_OK;
+    char *folder = NULL, *text = NULL;
+    json_t *root = NULL, *items = json_object();
+    if (!choices->path)
+        RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "there is no place for profiles: RETORT_PROFILE_DIR is "
+                                          "empty, or there is neither it nor a home folder"));
+    bool complete = items != NULL;
+    for (size_t i = 0; i < choices->count; i++)
+        complete &= json_object_set_new(items, choices->items[i].key,
+                                        choice_to_json(&choices->items[i])) == 0;
+    root = json_pack("{s:i, s:s, s:s, s:s, s:O}", "format", FORMAT_VERSION, "platform",
+                     info->platform_name, "device", info->name, "driver", info->driver, "choices",
+                     items);
+    text = root && complete ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+    if (!text)
+        RT_TRY(rt_fail(RT_ERROR_MEMORY,
+                       "cannot write %s: out of memory, or the name of the device "
+                       "or driver is no UTF-8",
+                       choices->path));
+    RT_TRY(rt_copy_text(&folder, choices->path));
+    *strrchr(folder, '/') = 0;
+    RT_TRY(*folder ? rt_folder_create(folder) : RT_OK);
+    status = rt_file_write(choices->path, text, strlen(text));
+end:
+    json_decref(items);
+    json_decref(root);
+    free(text);
+    free(folder);
+    return status;
+}
