@@ -10,11 +10,19 @@ static const struct rt_conv2d_variant *const choices[][3] = {
     [RT_CONV_TILED] = {&rt_conv2d_tiled, &rt_conv2d_direct, &rt_conv2d_plain},
 };
 
+const struct rt_conv2d_variant *const rt_conv2d_variants[] = {&rt_conv2d_winograd, &rt_conv2d_tiled,
+                                                              &rt_conv2d_direct,   &rt_conv2d_gemm,
+                                                              &rt_conv2d_plain,    NULL};
+
 static const struct rt_conv2d_variant *variant_of(const struct rt_device *device,
                                                   const struct rt_conv2d *a, struct rt_shape x,
                                                   enum rt_conv2d_part part)
 {
     enum rt_conv conv = rt_device_conv(device);
+    const struct rt_conv2d_variant *chosen =
+        conv == RT_CONV_AUTO ? rt_conv2d_chosen(device, a, x, part) : NULL;
+    if (chosen)
+        return chosen;
     if (conv == RT_CONV_AUTO && !rt_device_is_cpu(device))
         conv = RT_CONV_TILED;
     const bool automatic = conv == RT_CONV_AUTO;

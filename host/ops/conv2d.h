@@ -2,6 +2,7 @@
 #ifndef RT_OPS_CONV2D_H
 #define RT_OPS_CONV2D_H
 
+#include "device/choices.h"
 #include "ops/activation.h"
 
 enum rt_conv2d_part {
@@ -31,5 +32,43 @@ extern const struct rt_conv2d_variant rt_conv2d_direct, /* register tiles; strid
     rt_conv2d_gemm,                                     /* products of matrices; any stride */
     rt_conv2d_winograd,                                 /* F(4x4, 3x3) in local memory; on CPUs */
     rt_conv2d_tiled; /* tiles in local memory, shared by a work-group; stride 1 */
+
+/* All of them, in the order of preference; NULL ends the list. */
+extern const struct rt_conv2d_variant *const rt_conv2d_variants[];
+
+/* --- what is known of them on a device: conv2d_choice.c ------------------------------------ */
+
+/* What a profile calls a part of a convolution: "conv2d backward data 16x256x256 to 32, kernel 3,
+ * stride 1" for inputs of 16 channels and 256 x 256 pixels. Bias and activation hardly matter for
+ * the time. The batch is left out, because memory is planned for the largest one and smaller ones,
+ * at the end of an epoch, must run the same variant. */
+void rt_conv2d_key(const struct rt_conv2d *attributes, struct rt_shape x, enum rt_conv2d_part part,
+                   char key[RT_CHOICE_KEY_BYTES]);
+
+/* The reverse; x->n and what the key leaves out become 0. Errors: ARGUMENT. */
+rt_status rt_conv2d_parse_key(const char *key, struct rt_conv2d *attributes, struct rt_shape *x,
+                              enum rt_conv2d_part *part);
+
+/* The variant that the device's profile holds for the part; NULL where it says nothing, or names
+ * one that there is not (which is warned about) or that does not support it. */
+const struct rt_conv2d_variant *rt_conv2d_chosen(const struct rt_device *device,
+                                                 const struct rt_conv2d *attributes,
+                                                 struct rt_shape x, enum rt_conv2d_part part);
+
+/* NULL: there is none of that name. */
+const struct rt_conv2d_variant *rt_conv2d_find(const char *name);
+
+/* --- measuring them: conv2d_measure.c ------------------------------------------------------ */
+
+/* Runs a variant on random data of the seed, for `batch` images of what the key says. `seconds` is
+ * the median of five runs after two others, or one run where that takes over a second. All results
+ * must be finite; some of them, at the edges and elsewhere, are compared with sums in double on the
+ * host, and `error` is the largest difference as a share of the largest of those (at least 1).
+ * Errors: ARGUMENT (the key), UNSUPPORTED, DEVICE (results that are no numbers, too), BUILD,
+ * MEMORY.
+ */
+rt_status rt_conv2d_measure(struct rt_device *device, const char *key, int batch,
+                            const struct rt_conv2d_variant *variant, uint64_t seed,
+                            struct rt_choice_variant *measured);
 
 #endif

@@ -1,0 +1,129 @@
+#include "ops/tune.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/child.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#define SEED 1
+#define SEED_AGAIN 2
+
+/* --- a candidate's answer ------------------------------------------------------------------- */
+
+char *rt_tune_answer(rt_status status, const struct rt_choice_variant *measured)
+{
+    char text[1024];
+    json_t *answer;
+    if (status < 0) {
+        snprintf(text, sizeof text, "%s", rt_error_message());
+        for (char *letter = text; *letter; letter++)
+            if ((unsigned char)*letter > 126) /* a compiler's log may be no UTF-8 */
+                *letter = '?';
+        answer = json_pack("{s:s}", "problem", text);
+    } else {
+        answer = json_pack("{s:f, s:f}", "seconds", measured->seconds, "error", measured->error);
+    }
+    char *line = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    json_decref(answer);
+    return line;
+}
+
+/* The answer is the last line: a driver may have printed others. */
+static rt_status read_answer(char *output, struct rt_choice_variant *measured)
+{
+    rt_status status = RT_OK;
+    size_t length = strlen(output);
+    while (length > 0 && output[length - 1] == '\n')
+        output[--length] = 0;
+    const char *line = strrchr(output, '\n');
+    json_t *answer = json_loads(line ? line + 1 : output, 0, NULL);
+    const char *problem = json_string_value(json_object_get(answer, "problem"));
+    const json_t *seconds = json_object_get(answer, "seconds"),
+                 *error = json_object_get(answer, "error");
+    measured->seconds = json_number_value(seconds);
+    measured->error = json_number_value(error);
+    if (problem)
+        status = rt_fail(RT_ERROR_DEVICE, "%s", problem);
+    else if (!json_is_number(seconds) || !json_is_number(error))
+        status = rt_fail(RT_ERROR_FORMAT, "it gave no answer");
+    else if (!(measured->error <= RT_TUNE_TOLERANCE))
+        status = rt_fail(RT_ERROR_DEVICE,
+                         "its results are wrong by %.2g of the largest, and %.2g "
+                         "is allowed",
+                         measured->error, RT_TUNE_TOLERANCE);
+    json_decref(answer);
+    return status;
+}
+
+/* --- candidates ----------------------------------------------------------------------------- */
+
+static rt_status try_candidate(const struct rt_tuner *tuner, const char *key, const char *name,
+                               int seed, struct rt_choice_variant *measured)
+{
+    rt_status status = RT_OK;
+    char batch[16], seed_text[16], *output = NULL;
+    const char *arguments[RT_TUNER_ARGUMENTS + 9] = {NULL};
+    size_t count = 0;
+    while (tuner->command[count] && count < RT_TUNER_ARGUMENTS) {
+        arguments[count] = tuner->command[count];
+        count++;
+    }
+    snprintf(batch, sizeof batch, "%d", tuner->batch);
+    snprintf(seed_text, sizeof seed_text, "%d", seed);
+    const char *const added[] = {"--key",     key,  "--batch", batch,
+                                 "--variant", name, "--seed",  seed_text};
+    memcpy(arguments + count, added, sizeof added);
+    *measured = (struct rt_choice_variant){0};
+    snprintf(measured->name, sizeof measured->name, "%s", name);
+    RT_TRY(rt_child_run(arguments, tuner->seconds, tuner->quiet, &output));
+    status = read_answer(output, measured);
+end:
+    if (status < 0 && status != RT_ERROR_MEMORY)
+        rt_warn("%s is left out for %s: %s", name, key, rt_error_message());
+    free(output);
+    return status;
+}
+
+/* Puts a candidate among those before it by its time. */
+static void insert(struct rt_choice *choice, const struct rt_choice_variant *measured)
+{
+    int place = choice->count++;
+    for (; place > 0 && choice->variants[place - 1].seconds > measured->seconds; place--)
+        choice->variants[place] = choice->variants[place - 1];
+    choice->variants[place] = *measured;
+}
+
+static void remove_first(struct rt_choice *choice)
+{
+    choice->count--;
+    memmove(choice->variants, choice->variants + 1,
+            (size_t)choice->count * sizeof *choice->variants);
+}
+
+rt_status rt_tune(const struct rt_tuner *tuner, const char *key, const char *const *names,
+                  int count, struct rt_choice *choice)
+{
+    struct rt_choice_variant measured;
+    rt_status status = RT_OK;
+    *choice = (struct rt_choice){.batch = tuner->batch};
+    snprintf(choice->key, sizeof choice->key, "%s", key);
+    for (int i = 0; i < count && choice->count < RT_CHOICE_VARIANTS; i++) {
+        status = try_candidate(tuner, key, names[i], SEED, &measured);
+        if (status == RT_ERROR_MEMORY)
+            return status;
+        if (status == RT_OK)
+            insert(choice, &measured);
+    }
+    while (choice->count > 0) {
+        status = try_candidate(tuner, key, choice->variants[0].name, SEED_AGAIN, &measured);
+        if (status == RT_OK || status == RT_ERROR_MEMORY)
+            return status;
+        remove_first(choice);
+    }
+    return RT_OK;
+}
