@@ -61,8 +61,8 @@ static void values_are_checked(void **state)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"devices", "data",    "train", "distill",
-                                           "eval",    "predict", "report"};
+    static const char *const commands[] = {"devices", "data",    "train",  "distill",
+                                           "eval",    "predict", "report", "tune"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char usage[64];
         snprintf(usage, sizeof usage, "usage: retort %s ", commands[i]);

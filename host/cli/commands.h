@@ -13,5 +13,8 @@ rt_status run_eval(int argc, char **argv);
 rt_status run_predict(int argc, char **argv);
 rt_status run_report(int argc, char **argv);
 rt_status run_train(int argc, char **argv);
+rt_status run_tune(int argc, char **argv);
+/* What run_tune starts for each candidate; no command for users. */
+rt_status run_tune_candidate(int argc, char **argv);
 
 #endif

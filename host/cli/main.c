@@ -12,7 +12,7 @@
 #include "cli/terminal.h"
 
 struct command {
-    const char *name, *summary;
+    const char *name, *summary; /* without a summary: not for users */
     rt_status (*run)(int argc, char **argv);
 };
 
@@ -28,6 +28,8 @@ static const struct command commands[] = {
     {"predict", "segment images", run_predict},
     {"report", "write one page about some runs", run_report},
     {"bench", "time inference, training and distillation", run_bench},
+    {"tune", "find the fastest kernels for this device", run_tune},
+    {"tune-candidate", NULL, run_tune_candidate},
     {"help", "explain a command", run_help},
 };
 
@@ -45,7 +47,8 @@ static void print_usage(FILE *stream)
                     "Trains U-Nets on satellite images and distils them into small ones, on any\n"
                     "OpenCL device.\n\n");
     for (size_t i = 0; i < RT_COUNT(commands); i++)
-        fprintf(stream, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        if (commands[i].summary)
+            fprintf(stream, "  %-9s %s\n", commands[i].name, commands[i].summary);
     fprintf(stream, "\nretort help COMMAND explains one; retort --version tells the version.\n");
 }
 

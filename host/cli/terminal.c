@@ -39,6 +39,14 @@ void terminal_fail(const char *message)
     fprintf(stderr, "retort: %s\n", message);
 }
 
+void terminal_status(const char *text)
+{
+    clear_line();
+    line_shown = *text && isatty(STDERR_FILENO);
+    if (*text)
+        fprintf(stderr, "%s%s", text, line_shown ? "" : "\n");
+}
+
 /* "1:02:03" or "2:03" */
 static void format_duration(double seconds, char *text, size_t size)
 {

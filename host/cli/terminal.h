@@ -14,6 +14,10 @@ extern bool terminal_verbose;
 /* Says why the program ends. */
 void terminal_fail(const char *message);
 
+/* Says what is being done: on a terminal in a line that the next text replaces, and "" clears;
+ * everywhere else in a line of its own. */
+void terminal_status(const char *text);
+
 /* For rt_train_options.progress: on a terminal one line that changes with every step; everywhere
  * one line an epoch. */
 void terminal_progress(void *user, const struct rt_progress *progress);

@@ -68,6 +68,20 @@ const struct rt_tensor *rt_graph_input_tensor(const struct rt_graph *graph);
 const struct rt_tensor *rt_graph_output_tensor(const struct rt_graph *graph);
 const struct rt_tensor *rt_graph_output_gradient(const struct rt_graph *graph);
 
+/* An operation as passes over images of some shape run it. */
+struct rt_graph_call {
+    const struct rt_op *op;
+    const void *attributes; /* owned by the graph */
+    struct rt_shape x[RT_OP_INPUTS];
+    bool backward;         /* training runs it backward, too */
+    bool dx[RT_OP_INPUTS]; /* and wants these gradients */
+};
+
+/* All of them in the order of the nodes; *calls (released by free()) holds *count. Errors: ARGUMENT
+ * (images that do not fit), MEMORY. */
+rt_status rt_graph_calls(const struct rt_graph *graph, struct rt_shape input,
+                         struct rt_graph_call **calls, size_t *count);
+
 /* FLOPs and bytes of one pass. */
 struct rt_cost rt_graph_cost(const struct rt_graph *graph, struct rt_shape input,
                              enum rt_direction direction);

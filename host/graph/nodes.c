@@ -164,6 +164,29 @@ end:
     return status;
 }
 
+rt_status rt_graph_calls(const struct rt_graph *graph, struct rt_shape input,
+                         struct rt_graph_call **calls, size_t *count)
+{
+    rt_status status = RT_OK;
+    struct rt_shape *shapes = NULL;
+    *calls = NULL;
+    *count = 0;
+    RT_TRY(rt_graph_infer(graph, input, &shapes));
+    RT_TRY(rt_alloc(calls, graph->count, sizeof **calls));
+    for (size_t i = 1; i < graph->count; i++) {
+        const struct rt_node *node = &graph->nodes[i];
+        struct rt_graph_call *call = &(*calls)[(*count)++];
+        *call = (struct rt_graph_call){
+            .op = node->op, .attributes = node->attributes, .backward = node->differentiable};
+        rt_node_input_shapes(node, shapes, call->x);
+        for (int j = 0; j < node->op->inputs; j++)
+            call->dx[j] = graph->nodes[node->inputs[j]].differentiable;
+    }
+end:
+    free(shapes);
+    return status;
+}
+
 struct rt_cost rt_graph_cost(const struct rt_graph *graph, struct rt_shape input,
                              enum rt_direction direction)
 {

@@ -99,6 +99,13 @@ double rt_model_flops(const struct rt_model *model, int height, int width)
     return rt_graph_cost(model->graph, input, RT_FORWARD).flops;
 }
 
+rt_status rt_model_calls(const struct rt_model *model, int batch, int height, int width,
+                         struct rt_graph_call **calls, size_t *count)
+{
+    const struct rt_shape input = {batch, model->info.channels, height, width};
+    return rt_graph_calls(model->graph, input, calls, count);
+}
+
 static rt_status create_gradients(struct rt_model *model)
 {
     rt_status status = RT_OK;

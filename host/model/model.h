@@ -48,6 +48,12 @@ struct rt_model_slabs {
 };
 struct rt_model_slabs rt_model_slabs(const struct rt_model *model);
 
+/* The operations of its passes over `batch` height x width images (graph/graph.h); *calls (released
+ * by free(), its attributes owned by the model) holds *count. Errors: ARGUMENT, MEMORY. */
+struct rt_graph_call;
+rt_status rt_model_calls(const struct rt_model *model, int batch, int height, int width,
+                         struct rt_graph_call **calls, size_t *count);
+
 /* The device that the model was created on. */
 struct rt_device *rt_model_device(const struct rt_model *model);
 

@@ -1,0 +1,382 @@
+#include "test.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "device/choices.h"
+#include "ops/check.h"
+#include "ops/conv2d.h"
+#include "ops/tune.h"
+#include "program.h"
+
+/* --- a folder for profiles, and what the log says ----------------------------------------- */
+
+static char folder[] = "/tmp/retort-profiles-XXXXXX";
+static char built[1024]; /* the files of kernels, as the log says */
+static int warnings;
+static char warning[1024];
+
+static void keep_log(void *user, enum rt_log_level level, const char *message)
+{
+    (void)user;
+    const size_t length = strlen(built);
+    if (strncmp(message, "built ", 6) == 0)
+        snprintf(built + length, sizeof built - length, "%.*s ", (int)strcspn(message + 6, " "),
+                 message + 6);
+    if (level == RT_LOG_WARNING) {
+        warnings++;
+        snprintf(warning, sizeof warning, "%s", message);
+    }
+}
+
+static void remove_profile(const struct rt_device_info *info)
+{
+    char *path;
+    assert_ok(rt_choices_path(info, &path));
+    remove(path);
+    free(path);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    setenv("RETORT_PROFILE_DIR", folder, 1);
+    rt_log_set(keep_log, NULL);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    return rmdir(folder);
+}
+
+static void on_devices(void (*check)(size_t index))
+{
+    struct rt_device *device;
+    check_any_device();
+    for (size_t i = 0; (device = check_device(i)); i++) {
+        const struct rt_device_info info = *rt_device_describe(device);
+        rt_device_close(device);
+        check(i);
+        remove_profile(&info);
+    }
+}
+
+/* --- a profile is obeyed ------------------------------------------------------------------ */
+
+static const struct rt_conv2d small = {.channels = 4, .kernel = 3, .stride = 1, .bias = true},
+                              strided = {.channels = 4, .kernel = 3, .stride = 2, .bias = true};
+static const struct rt_shape image = {2, 3, 8, 16};
+
+/* A device whose profile, on disk, has this variant for a forward convolution of the image. */
+static struct rt_device *device_with(size_t index, const struct rt_conv2d *attributes,
+                                     const char *name)
+{
+    struct rt_choice choice = {.batch = 2, .count = 1};
+    struct rt_choices *choices;
+    struct rt_device *device = check_device(index);
+    rt_conv2d_key(attributes, image, RT_CONV2D_FORWARD, choice.key);
+    snprintf(choice.variants[0].name, sizeof choice.variants[0].name, "%s", name);
+    remove_profile(rt_device_describe(device));
+    assert_ok(rt_choices_create(&choices, rt_device_describe(device)));
+    assert_ok(rt_choices_set(choices, &choice));
+    assert_ok(rt_choices_write(choices, rt_device_describe(device)));
+    rt_choices_destroy(choices);
+    rt_device_close(device);
+    return check_device(index);
+}
+
+/* Runs the operation and tells the kernels' files that were built for it. */
+static const char *run_forward(struct rt_device *device, const struct rt_conv2d *attributes,
+                               struct rt_shape x)
+{
+    struct rt_op_call call = {.device = device, .attributes = attributes};
+    const int weights = attributes->channels * x.c * attributes->kernel * attributes->kernel;
+    struct rt_shape y;
+    assert_ok(rt_op_conv2d.infer(attributes, &x, &y));
+    const int scratch = (int)rt_op_conv2d.scratch(device, attributes, &x, RT_FORWARD);
+    assert_ok(rt_tensor_init(&call.x[0], device, x));
+    assert_ok(rt_tensor_init(&call.y, device, y));
+    assert_ok(rt_tensor_init(&call.p[0], device, (struct rt_shape){1, 1, 1, weights}));
+    assert_ok(rt_tensor_init(&call.p[1], device, (struct rt_shape){1, 1, 1, y.c}));
+    assert_ok(rt_tensor_init(&call.scratch, device, (struct rt_shape){1, 1, 1, scratch}));
+    built[0] = 0;
+    assert_ok(rt_op_conv2d.forward(&call));
+    assert_ok(rt_device_finish(device));
+    rt_tensor_finish(&call.x[0]);
+    rt_tensor_finish(&call.y);
+    rt_tensor_finish(&call.p[0]);
+    rt_tensor_finish(&call.p[1]);
+    rt_tensor_finish(&call.scratch);
+    return built;
+}
+
+static void check_obeyed(size_t index)
+{
+    struct rt_device *device = device_with(index, &small, "gemm");
+    struct rt_shape one = image, larger = image;
+    warnings = 0;
+    one.n = 1;
+    larger.h++;
+    assert_string_equal(run_forward(device, &small, one), "conv2d_gemm.cl ");
+    assert_string_equal(run_forward(device, &small, image), "");            /* built already */
+    assert_string_equal(run_forward(device, &small, larger), "conv2d.cl "); /* the rule's */
+    rt_device_close(device);
+    device = device_with(index, &small, "plain");
+    assert_string_equal(run_forward(device, &small, image), "conv2d_plain.cl ");
+    rt_device_set_conv(device, RT_CONV_DIRECT); /* comes before the profile */
+    assert_string_equal(run_forward(device, &small, image), "conv2d.cl ");
+    rt_device_close(device);
+    assert_int_equal(warnings, 0);
+}
+
+static void a_choice_is_obeyed(void **state)
+{
+    (void)state;
+    on_devices(check_obeyed);
+}
+
+static void check_fallback(size_t index)
+{
+    struct rt_device *device = device_with(index, &strided, "direct");
+    warnings = 0;
+    assert_string_equal(run_forward(device, &strided, image), "conv2d_plain.cl ");
+    assert_int_equal(warnings, 0);
+    rt_device_close(device);
+    device = device_with(index, &small, "quantum");
+    assert_string_equal(run_forward(device, &small, image), "conv2d.cl ");
+    assert_string_equal(run_forward(device, &small, image), "");
+    assert_int_equal(warnings, 1);
+    assert_non_null(strstr(warning, folder));
+    assert_non_null(strstr(warning, "'quantum' for 'conv2d forward 3x8x16 to 4, kernel 3"));
+    rt_device_close(device);
+}
+
+static void where_a_choice_does_not_do_the_rule_stands(void **state)
+{
+    (void)state;
+    on_devices(check_fallback);
+}
+
+/* --- keys --------------------------------------------------------------------------------- */
+
+static void keys_are_read_as_written(void **state)
+{
+    (void)state;
+    static const struct rt_conv2d given = {.channels = 70, .kernel = 5, .stride = 2, .bias = true};
+    static const char *const wrong[] = {
+        "",
+        "conv2d forward",
+        "conv2d forward 3x8x16 to 4, kernel 3, stride 1 ",
+        "conv2d forward  3x8x16 to 4, kernel 3, stride 1",
+        "conv2d forward 3x8x16 to 4, kernel 2, stride 1",
+        "conv2d forward 0x8x16 to 4, kernel 3, stride 1",
+        "conv2d forward 3x-8x16 to 4, kernel 3, stride 1",
+        "conv2d sideways 3x8x16 to 4, kernel 3, stride 1",
+        "conv2d forward 3x8x99999999999 to 4, kernel 3, stride 1",
+    };
+    char key[RT_CHOICE_KEY_BYTES];
+    struct rt_conv2d attributes;
+    struct rt_shape x;
+    enum rt_conv2d_part part;
+    for (int i = 0; i < RT_CONV2D_PARTS; i++) {
+        rt_conv2d_key(&given, (struct rt_shape){9, 33, 12, 17}, (enum rt_conv2d_part)i, key);
+        assert_ok(rt_conv2d_parse_key(key, &attributes, &x, &part));
+        assert_int_equal(part, i);
+        assert_true(x.c == 33 && x.h == 12 && x.w == 17);
+        assert_true(attributes.channels == 70 && attributes.kernel == 5 && attributes.stride == 2);
+    }
+    assert_string_equal(key, "conv2d backward weights 33x12x17 to 70, kernel 5, stride 2");
+    for (size_t i = 0; i < RT_COUNT(wrong); i++)
+        assert_fails(rt_conv2d_parse_key(wrong[i], &attributes, &x, &part), RT_ERROR_ARGUMENT,
+                     "is no part of a convolution");
+}
+
+/* --- measuring ---------------------------------------------------------------------------- */
+
+/* A variant that forgets the last image of a batch, in every part. */
+static rt_status short_forward(const struct rt_op_call *call)
+{
+    struct rt_op_call shorter = *call;
+    shorter.x[0].shape.n--;
+    shorter.y.shape.n--;
+    return rt_conv2d_plain.run[RT_CONV2D_FORWARD](&shorter);
+}
+
+static rt_status short_backward_data(const struct rt_op_call *call)
+{
+    struct rt_op_call shorter = *call;
+    shorter.dx[0].shape.n--;
+    shorter.dy.shape.n--;
+    shorter.x[0].shape.n--;
+    return rt_conv2d_plain.run[RT_CONV2D_BACKWARD_DATA](&shorter);
+}
+
+static rt_status short_backward_weights(const struct rt_op_call *call)
+{
+    struct rt_op_call shorter = *call;
+    shorter.x[0].shape.n--;
+    shorter.dy.shape.n--;
+    return rt_conv2d_plain.run[RT_CONV2D_BACKWARD_WEIGHTS](&shorter);
+}
+
+static bool supports_all(const struct rt_device *device, const struct rt_conv2d *attributes,
+                         struct rt_shape x, enum rt_conv2d_part part)
+{
+    return rt_conv2d_plain.supports(device, attributes, x, part);
+}
+
+static const struct rt_conv2d_variant forgetful = {
+    .name = "forgetful",
+    .supports = supports_all,
+    .run = {short_forward, short_backward_data, short_backward_weights},
+};
+
+static const struct {
+    struct rt_shape x;
+    struct rt_conv2d attributes;
+} calls[] = {
+    {{2, 3, 9, 21}, {.channels = 6, .kernel = 3, .stride = 1}},
+    {{3, 5, 11, 7}, {.channels = 4, .kernel = 5, .stride = 2}},
+    {{2, 8, 16, 16}, {.channels = 16, .kernel = 1, .stride = 1}},
+};
+
+/* Every variant is right where it supports the call; one that forgets an image is found out. */
+static void check_measured(size_t index)
+{
+    struct rt_choice_variant measured;
+    char key[RT_CHOICE_KEY_BYTES];
+    struct rt_device *device = check_device(index);
+    for (size_t i = 0; i < RT_COUNT(calls) * RT_CONV2D_PARTS; i++) {
+        const struct rt_conv2d *a = &calls[i / RT_CONV2D_PARTS].attributes;
+        const struct rt_shape x = calls[i / RT_CONV2D_PARTS].x;
+        const enum rt_conv2d_part part = (enum rt_conv2d_part)(i % RT_CONV2D_PARTS);
+        rt_conv2d_key(a, x, part, key);
+        for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; *v; v++) {
+            if (!(*v)->supports(device, a, x, part)) {
+                assert_fails(rt_conv2d_measure(device, key, x.n, *v, 1, &measured),
+                             RT_ERROR_UNSUPPORTED, key);
+                continue;
+            }
+            assert_ok(rt_conv2d_measure(device, key, x.n, *v, 1, &measured));
+            assert_string_equal(measured.name, (*v)->name);
+            if (!(measured.error <= RT_TUNE_TOLERANCE && measured.seconds > 0))
+                fail_msg("%s, %s: error %g, %g s", key, (*v)->name, measured.error,
+                         measured.seconds);
+        }
+        if (part == RT_CONV2D_BACKWARD_WEIGHTS) {
+            assert_ok(rt_conv2d_measure(device, key, x.n, &forgetful, 1, &measured));
+            assert_true(measured.error > 100 * RT_TUNE_TOLERANCE);
+        } else {
+            assert_fails(rt_conv2d_measure(device, key, x.n, &forgetful, 1, &measured),
+                         RT_ERROR_DEVICE, "is nan");
+        }
+    }
+    rt_device_close(device);
+}
+
+static void what_is_measured_is_checked(void **state)
+{
+    (void)state;
+    on_devices(check_measured);
+}
+
+/* --- the program -------------------------------------------------------------------------- */
+
+#define TINY "unet:2,depth=1"
+
+/* Makes `name` the choice of every key for which it was measured; returns how many were. */
+static int choose(struct rt_device *device, const char *name)
+{
+    struct rt_choices *choices = rt_device_choices(device);
+    int changed = 0;
+    for (size_t i = 0; i < rt_choices_count(choices); i++) {
+        struct rt_choice choice = *rt_choices_get(choices, i);
+        int place = 0;
+        while (place < choice.count && strcmp(choice.variants[place].name, name) != 0)
+            place++;
+        if (place == choice.count)
+            continue;
+        const struct rt_choice_variant first = choice.variants[0];
+        choice.variants[0] = choice.variants[place];
+        choice.variants[place] = first;
+        assert_ok(rt_choices_set(choices, &choice));
+        changed++;
+    }
+    assert_ok(rt_choices_write(choices, rt_device_describe(device)));
+    return changed;
+}
+
+static void check_program(size_t index)
+{
+    static const char bench[] = "bench --device %zu --model " TINY " --student " TINY
+                                " --patch 16 --batch 1 --steps 1 --verbose %s";
+    assert_int_equal(retort("tune --device %zu --show", index), 1);
+    assert_said("there is no profile of");
+    assert_int_equal(retort("tune --device %zu --model " TINY " --patch 16 --batch 1", index), 0);
+    assert_said("tuning 1/17: conv2d forward 3x16x16 to 2, kernel 3, stride 1\n");
+    assert_said("tuning 17/17: ");
+    assert_int_equal(retort("tune --device %zu --show", index), 0);
+    assert_said("operation  part              shape");
+    assert_said("conv2d     backward weights  2x8x8 to 4, kernel 3, stride 1 ");
+    assert_null(strstr(program_output, "tuning"));
+    /* The input's gradient is not wanted. */
+    assert_null(strstr(program_output, "backward data     3x16x16"));
+    struct rt_device *device = check_device(index);
+    assert_int_equal(rt_choices_count(rt_device_choices(device)), 17);
+    assert_int_equal(choose(device, "plain"), 17);
+    rt_device_close(device);
+    assert_int_equal(retort(bench, index, ""), 0);
+    assert_said("built conv2d_plain.cl");
+    assert_null(strstr(program_output, "built conv2d.cl"));
+    assert_int_equal(retort(bench, index, "--conv direct"), 0);
+    assert_said("built conv2d.cl");
+    assert_null(strstr(program_output, "built conv2d_plain.cl"));
+    /* Another network's choices come beside these. */
+    assert_int_equal(retort("tune --device %zu --model unet:1,depth=0 --patch 16", index), 0);
+    device = check_device(index);
+    assert_true(rt_choices_count(rt_device_choices(device)) > 17);
+    rt_device_close(device);
+}
+
+static void the_program_tunes_and_obeys(void **state)
+{
+    (void)state;
+    on_devices(check_program);
+}
+
+static void the_program_tells_what_is_wrong(void **state)
+{
+    (void)state;
+    check_any_device();
+    assert_int_equal(retort("tune --model unet:2,depth=1 --patch 17"), 2);
+    assert_said("multiple of 2");
+    assert_int_equal(
+        shell("RETORT_PROFILE_DIR= \"$RETORT_PROGRAM\" tune --model " TINY " --patch 16"), 2);
+    assert_said("there is no place for profiles");
+    assert_null(strstr(program_output, "tuning"));
+    assert_int_equal(retort("tune-candidate --key x --variant quantum"), 0);
+    assert_said("{\"problem\":\"there is no variant 'quantum'\"}");
+    assert_int_equal(retort("tune-candidate --key x --variant plain"), 0);
+    assert_said("{\"problem\":\"'x' is no part of a convolution\"}");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_choice_is_obeyed),
+        cmocka_unit_test(where_a_choice_does_not_do_the_rule_stands),
+        cmocka_unit_test(keys_are_read_as_written),
+        cmocka_unit_test(what_is_measured_is_checked),
+        cmocka_unit_test(the_program_tunes_and_obeys),
+        cmocka_unit_test(the_program_tells_what_is_wrong),
+    };
+    return cmocka_run_group_tests(tests, start, end);
+}
