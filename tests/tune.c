@@ -340,9 +340,13 @@ static void check_program(size_t index)
     assert_said("built conv2d.cl");
     assert_null(strstr(program_output, "built conv2d_plain.cl"));
     /* Another network's choices come beside these. */
-    assert_int_equal(retort("tune --device %zu --model unet:1,depth=0 --patch 16", index), 0);
+    assert_int_equal(retort("tune --device %zu --model unet:1,depth=1 --patch 2 --batch 1", index),
+                     0);
+    assert_said("conv2d     forward           1x1x1 to 2, kernel 3, stride 1 ");
     device = check_device(index);
     assert_true(rt_choices_count(rt_device_choices(device)) > 17);
+    assert_string_equal(rt_device_choice(device, "conv2d forward 3x16x16 to 2, kernel 3, stride 1"),
+                        "plain");
     rt_device_close(device);
 }
 
