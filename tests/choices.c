@@ -310,9 +310,10 @@ static void children_answer_or_are_told_about(void **state)
 
 #define KEY "conv2d forward 3x16x16 to 2, kernel 3, stride 1"
 
-/* $2, $4, $6 and $8 are the key, batch, variant and seed. */
+/* $2, $4, $6, $8 and ${10} are the key, batch, variant, seed and the best time so far. */
 static const char candidates[] =
-    "[ \"$1$3$5$7\" = --key--batch--variant--seed ] && [ \"$2\" = '" KEY "' ] && [ $4 = 3 ] || "
+    "[ \"$1$3$5$7$9\" = --key--batch--variant--seed--best ] && [ \"$2\" = '" KEY
+    "' ] && [ $4 = 3 ] || "
     "exit 9\n"
     "case $6-$8 in\n"
     "slow-*) echo '{\"seconds\": 3, \"error\": 0}';;\n"
@@ -323,6 +324,7 @@ static const char candidates[] =
     "unbuilt-*) echo '{\"problem\": \"its kernel does not build\"}';;\n"
     "mute-*) echo '{\"seconds\": 1}';;\n"
     "crashing-*) kill -SEGV $$;;\n"
+    "patient-1) [ ${10} = 2 ] && echo '{\"seconds\": 4, \"error\": 0}';;\n"
     "hanging-*) exec sleep 600;;\n"
     "esac\n";
 
@@ -346,6 +348,9 @@ static void the_fastest_right_candidate_is_chosen(void **state)
     assert_true(fabs(choice.variants[0].seconds - 2) + fabs(choice.variants[0].error - 2e-5) <
                 1e-12);
     assert_string_equal(choice.variants[1].name, "slow");
+    tune((const char *const[]){"slow", "fast", "patient"}, 3, &choice); /* told of the best */
+    assert_int_equal(choice.count, 3);
+    assert_string_equal(choice.variants[2].name, "patient");
     assert_int_equal(warnings, 0);
     tune((const char *const[]){"fast", "wrong", "slow"}, 3, &choice);
     assert_int_equal(choice.count, 2);

@@ -254,29 +254,32 @@ static void check_measured(size_t index)
     struct rt_choice_variant measured;
     char key[RT_CHOICE_KEY_BYTES];
     struct rt_device *device = check_device(index);
+    struct rt_conv2d_trial trial = {.key = key, .seed = 1};
     for (size_t i = 0; i < RT_COUNT(calls) * RT_CONV2D_PARTS; i++) {
         const struct rt_conv2d *a = &calls[i / RT_CONV2D_PARTS].attributes;
         const struct rt_shape x = calls[i / RT_CONV2D_PARTS].x;
         const enum rt_conv2d_part part = (enum rt_conv2d_part)(i % RT_CONV2D_PARTS);
         rt_conv2d_key(a, x, part, key);
+        trial.batch = x.n;
         for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; *v; v++) {
+            trial.variant = *v;
             if (!(*v)->supports(device, a, x, part)) {
-                assert_fails(rt_conv2d_measure(device, key, x.n, *v, 1, &measured),
-                             RT_ERROR_UNSUPPORTED, key);
+                assert_fails(rt_conv2d_measure(device, &trial, &measured), RT_ERROR_UNSUPPORTED,
+                             key);
                 continue;
             }
-            assert_ok(rt_conv2d_measure(device, key, x.n, *v, 1, &measured));
+            assert_ok(rt_conv2d_measure(device, &trial, &measured));
             assert_string_equal(measured.name, (*v)->name);
             if (!(measured.error <= RT_TUNE_TOLERANCE && measured.seconds > 0))
                 fail_msg("%s, %s: error %g, %g s", key, (*v)->name, measured.error,
                          measured.seconds);
         }
+        trial.variant = &forgetful;
         if (part == RT_CONV2D_BACKWARD_WEIGHTS) {
-            assert_ok(rt_conv2d_measure(device, key, x.n, &forgetful, 1, &measured));
+            assert_ok(rt_conv2d_measure(device, &trial, &measured));
             assert_true(measured.error > 100 * RT_TUNE_TOLERANCE);
         } else {
-            assert_fails(rt_conv2d_measure(device, key, x.n, &forgetful, 1, &measured),
-                         RT_ERROR_DEVICE, "is nan");
+            assert_fails(rt_conv2d_measure(device, &trial, &measured), RT_ERROR_DEVICE, "is nan");
         }
     }
     rt_device_close(device);
@@ -286,6 +289,43 @@ static void what_is_measured_is_checked(void **state)
 {
     (void)state;
     on_devices(check_measured);
+}
+
+static int images; /* of the last call */
+static rt_status count_images(const struct rt_op_call *call)
+{
+    images = call->x[0].shape.n;
+    return rt_conv2d_plain.run[RT_CONV2D_FORWARD](call);
+}
+
+static void check_hopeless(size_t index)
+{
+    static const struct rt_conv2d_variant counting = {
+        .name = "counting", .supports = supports_all, .run = {count_images}};
+    struct rt_device *device = check_device(index);
+    struct rt_conv2d_trial trial = {.key = "conv2d forward 3x8x16 to 4, kernel 3, stride 1",
+                                    .batch = 5,
+                                    .variant = &counting,
+                                    .best = 1e-12};
+    struct rt_choice_variant measured;
+    assert_ok(rt_conv2d_measure(device, &trial, &measured));
+    assert_int_equal(images, 1);
+    assert_true(measured.seconds > trial.batch * trial.best);
+    assert_true(measured.error <= RT_TUNE_TOLERANCE);
+    trial.best = 1e6;
+    assert_ok(rt_conv2d_measure(device, &trial, &measured));
+    assert_int_equal(images, 5);
+    trial.best = 0;
+    images = 0;
+    assert_ok(rt_conv2d_measure(device, &trial, &measured));
+    assert_int_equal(images, 5);
+    rt_device_close(device);
+}
+
+static void a_hopeless_variant_runs_one_image(void **state)
+{
+    (void)state;
+    on_devices(check_hopeless);
 }
 
 /* --- the program -------------------------------------------------------------------------- */
@@ -379,6 +419,7 @@ int main(void)
         cmocka_unit_test(where_a_choice_does_not_do_the_rule_stands),
         cmocka_unit_test(keys_are_read_as_written),
         cmocka_unit_test(what_is_measured_is_checked),
+        cmocka_unit_test(a_hopeless_variant_runs_one_image),
         cmocka_unit_test(the_program_tunes_and_obeys),
         cmocka_unit_test(the_program_tells_what_is_wrong),
     };

@@ -207,16 +207,16 @@ end:
 
 /* --- one candidate -------------------------------------------------------------------------- */
 
-static rt_status measure(const char *which, const char *key, int batch, const char *name,
-                         uint64_t seed, struct rt_choice_variant *measured)
+static rt_status measure(const char *which, const char *name, struct rt_conv2d_trial *trial,
+                         struct rt_choice_variant *measured)
 {
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
-    const struct rt_conv2d_variant *variant = rt_conv2d_find(name);
-    if (!variant)
+    trial->variant = rt_conv2d_find(name);
+    if (!trial->variant)
         return rt_fail(RT_ERROR_ARGUMENT, "there is no variant '%s'", name);
     RT_TRY(rt_device_open(&device, which));
-    status = rt_conv2d_measure(device, key, batch, variant, seed, measured);
+    status = rt_conv2d_measure(device, trial, measured);
 end:
     rt_device_close(device);
     return status;
@@ -225,9 +225,8 @@ end:
 rt_status run_tune_candidate(int argc, char **argv)
 {
     rt_status status = RT_OK;
-    const char *which = NULL, *key = NULL, *name = NULL;
-    uint64_t seed = 1;
-    int batch = 1;
+    const char *which = NULL, *name = NULL;
+    struct rt_conv2d_trial trial = {.batch = 1, .seed = 1};
     struct rt_choice_variant measured = {0};
     struct command_line line = {
         .usage = "--key KEY --variant NAME",
@@ -237,19 +236,21 @@ rt_status run_tune_candidate(int argc, char **argv)
     };
     const struct option options[] = {
         OPTION_HEADING("Options"),
-        OPTION(OPTION_TEXT, "key", &key, .argument = "KEY", .required = true,
+        OPTION(OPTION_TEXT, "key", &trial.key, .argument = "KEY", .required = true,
                .help = "what the profile calls it"),
         OPTION(OPTION_TEXT, "variant", &name, .argument = "NAME", .required = true,
                .help = "the way"),
-        OPTION(OPTION_INT, "batch", &batch, .argument = "N", .least = 1, .most = 4096,
+        OPTION(OPTION_INT, "batch", &trial.batch, .argument = "N", .least = 1, .most = 4096,
                .help = "images"),
-        OPTION(OPTION_SEED, "seed", &seed, .argument = "N", .help = "of the data"),
+        OPTION(OPTION_SEED, "seed", &trial.seed, .argument = "N", .help = "of the data"),
+        OPTION(OPTION_NUMBER, "best", &trial.best, .argument = "SECONDS", .least = 0, .most = 1e6,
+               .help = "what another way takes; 0: unknown"),
         OPTION(OPTION_TEXT, "device", &which, .argument = "DEVICE", .help = "as for tune"),
     };
     command_line_add(&line, options, RT_COUNT(options));
     add_general_options(&line);
     RT_TRY(command_line_parse(&line, argc, argv));
-    status = measure(which, key, batch, name, seed, &measured);
+    status = measure(which, name, &trial, &measured);
     char *answer = rt_tune_answer(status, &measured);
     status = answer ? RT_OK : rt_fail(RT_ERROR_MEMORY, "out of memory");
     if (answer)

@@ -18,7 +18,7 @@ struct rt_choice {
     int count;                     /* of the variants, at least 1; the first is chosen */
     struct rt_choice_variant {
         char name[24];
-        double seconds; /* of one run */
+        double seconds; /* of one run; of a hopeless one an estimate */
         double error;   /* the largest, as a share of the results' largest magnitude */
     } variants[RT_CHOICE_VARIANTS];
 };

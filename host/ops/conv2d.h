@@ -60,15 +60,21 @@ const struct rt_conv2d_variant *rt_conv2d_find(const char *name);
 
 /* --- measuring them: conv2d_measure.c ------------------------------------------------------ */
 
-/* Runs a variant on random data of the seed, for `batch` images of what the key says. `seconds` is
- * the median of five runs after two others, or one run where that takes over a second. All results
- * must be finite; some of them, at the edges and elsewhere, are compared with sums in double on the
- * host, and `error` is the largest difference as a share of the largest of those (at least 1).
- * Errors: ARGUMENT (the key), UNSUPPORTED, DEVICE (results that are no numbers, too), BUILD,
- * MEMORY.
- */
-rt_status rt_conv2d_measure(struct rt_device *device, const char *key, int batch,
-                            const struct rt_conv2d_variant *variant, uint64_t seed,
+struct rt_conv2d_trial {
+    const char *key;
+    int batch; /* images of what the key says */
+    const struct rt_conv2d_variant *variant;
+    uint64_t seed; /* of the random data */
+    double best;   /* seconds that another variant takes; 0: none is known */
+};
+
+/* Runs a variant. `seconds` is the median of five runs after two others; of fewer where they take
+ * over a second or twice the best; and where one image alone takes longer than the best, what that
+ * would make for the batch. All results must be finite; some of them, at the edges and elsewhere,
+ * are compared with sums in double on the host, and `error` is the largest difference as a share of
+ * the largest of those (at least 1). Errors: ARGUMENT (the key), UNSUPPORTED, DEVICE (results that
+ * are no numbers, too), BUILD, MEMORY. */
+rt_status rt_conv2d_measure(struct rt_device *device, const struct rt_conv2d_trial *trial,
                             struct rt_choice_variant *measured);
 
 #endif

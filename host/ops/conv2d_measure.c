@@ -27,6 +27,7 @@ static const enum side result_of[RT_CONV2D_PARTS] = {
 struct measure {
     struct rt_device *device;
     const struct rt_conv2d_variant *variant;
+    double best;
     struct rt_conv2d attributes;
     enum rt_conv2d_part part;
     enum side result;
@@ -128,7 +129,7 @@ static rt_status take_time(const struct measure *m, double *seconds)
     rt_status status = RT_OK;
     double runs[RUNS];
     RT_TRY(run(m, 1, seconds));
-    if (*seconds > LONG_SECONDS)
+    if (*seconds > LONG_SECONDS || (m->best > 0 && *seconds > 2 * m->best))
         return RT_OK;
     const double repeats = fmin(fmax(TIMED_SECONDS / *seconds, 1), REPEATS_MAX);
     for (int i = 0; i < RUNS; i++)
@@ -246,22 +247,20 @@ end:
     return status;
 }
 
-rt_status rt_conv2d_measure(struct rt_device *device, const char *key, int batch,
-                            const struct rt_conv2d_variant *variant, uint64_t seed,
-                            struct rt_choice_variant *measured)
+static rt_status measure(struct rt_device *device, const struct rt_conv2d_trial *trial, int batch,
+                         struct rt_choice_variant *measured)
 {
     rt_status status = RT_OK;
-    struct measure m = {.device = device, .variant = variant};
+    struct measure m = {.device = device, .variant = trial->variant, .best = trial->best};
     struct rt_shape x;
-    *measured = (struct rt_choice_variant){0};
-    snprintf(measured->name, sizeof measured->name, "%s", variant->name);
-    RT_TRY(rt_conv2d_parse_key(key, &m.attributes, &x, &m.part));
+    RT_TRY(rt_conv2d_parse_key(trial->key, &m.attributes, &x, &m.part));
     x.n = batch;
     m.attributes.bias = true;
     m.result = result_of[m.part];
-    if (!variant->supports(device, &m.attributes, x, m.part))
-        RT_TRY(rt_fail(RT_ERROR_UNSUPPORTED, "%s does not support %s", variant->name, key));
-    RT_TRY(create(&m, x, seed));
+    if (!m.variant->supports(device, &m.attributes, x, m.part))
+        RT_TRY(
+            rt_fail(RT_ERROR_UNSUPPORTED, "%s does not support %s", m.variant->name, trial->key));
+    RT_TRY(create(&m, x, trial->seed));
     const struct rt_tensor *result = &m.tensors[m.result];
     RT_TRY(
         rt_buffer_fill(result->buffer, 0, rt_buffer_bytes(result->buffer), 0x7fc00000)); /* NaN */
@@ -272,4 +271,19 @@ rt_status rt_conv2d_measure(struct rt_device *device, const char *key, int batch
 end:
     release(&m);
     return status;
+}
+
+rt_status rt_conv2d_measure(struct rt_device *device, const struct rt_conv2d_trial *trial,
+                            struct rt_choice_variant *measured)
+{
+    *measured = (struct rt_choice_variant){0};
+    snprintf(measured->name, sizeof measured->name, "%s", trial->variant->name);
+    if (trial->best > 0 && trial->batch > 1) {
+        rt_status status = measure(device, trial, 1, measured);
+        if (status < 0 || measured->seconds > trial->best) {
+            measured->seconds *= trial->batch;
+            return status;
+        }
+    }
+    return measure(device, trial, trial->batch, measured);
 }

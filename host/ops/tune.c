@@ -62,29 +62,36 @@ static rt_status read_answer(char *output, struct rt_choice_variant *measured)
 
 /* --- candidates ----------------------------------------------------------------------------- */
 
-static rt_status try_candidate(const struct rt_tuner *tuner, const char *key, const char *name,
-                               int seed, struct rt_choice_variant *measured)
+struct candidate {
+    const char *key, *name;
+    int seed;
+    double best;
+};
+
+static rt_status try_candidate(const struct rt_tuner *tuner, const struct candidate *candidate,
+                               struct rt_choice_variant *measured)
 {
     rt_status status = RT_OK;
-    char batch[16], seed_text[16], *output = NULL;
-    const char *arguments[RT_TUNER_ARGUMENTS + 9] = {NULL};
+    char batch[16], seed[16], best[32], *output = NULL;
+    const char *arguments[RT_TUNER_ARGUMENTS + 11] = {NULL};
     size_t count = 0;
     while (tuner->command[count] && count < RT_TUNER_ARGUMENTS) {
         arguments[count] = tuner->command[count];
         count++;
     }
     snprintf(batch, sizeof batch, "%d", tuner->batch);
-    snprintf(seed_text, sizeof seed_text, "%d", seed);
-    const char *const added[] = {"--key",     key,  "--batch", batch,
-                                 "--variant", name, "--seed",  seed_text};
+    snprintf(seed, sizeof seed, "%d", candidate->seed);
+    snprintf(best, sizeof best, "%.9g", candidate->best);
+    const char *const added[] = {"--key",         candidate->key, "--batch", batch,    "--variant",
+                                 candidate->name, "--seed",       seed,      "--best", best};
     memcpy(arguments + count, added, sizeof added);
     *measured = (struct rt_choice_variant){0};
-    snprintf(measured->name, sizeof measured->name, "%s", name);
+    snprintf(measured->name, sizeof measured->name, "%s", candidate->name);
     RT_TRY(rt_child_run(arguments, tuner->seconds, tuner->quiet, &output));
     status = read_answer(output, measured);
 end:
     if (status < 0 && status != RT_ERROR_MEMORY)
-        rt_warn("%s is left out for %s: %s", name, key, rt_error_message());
+        rt_warn("%s is left out for %s: %s", candidate->name, candidate->key, rt_error_message());
     free(output);
     return status;
 }
@@ -113,14 +120,16 @@ rt_status rt_tune(const struct rt_tuner *tuner, const char *key, const char *con
     *choice = (struct rt_choice){.batch = tuner->batch};
     snprintf(choice->key, sizeof choice->key, "%s", key);
     for (int i = 0; i < count && choice->count < RT_CHOICE_VARIANTS; i++) {
-        status = try_candidate(tuner, key, names[i], SEED, &measured);
+        const double best = choice->count > 0 ? choice->variants[0].seconds : 0;
+        status = try_candidate(tuner, &(struct candidate){key, names[i], SEED, best}, &measured);
         if (status == RT_ERROR_MEMORY)
             return status;
         if (status == RT_OK)
             insert(choice, &measured);
     }
     while (choice->count > 0) {
-        status = try_candidate(tuner, key, choice->variants[0].name, SEED_AGAIN, &measured);
+        const struct candidate again = {key, choice->variants[0].name, SEED_AGAIN, 0};
+        status = try_candidate(tuner, &again, &measured);
         if (status == RT_OK || status == RT_ERROR_MEMORY)
             return status;
         remove_first(choice);

@@ -10,8 +10,9 @@
 #define RT_TUNE_TOLERANCE 2e-5
 
 /* How a candidate is tried: the program command[0], a path, is started with these arguments (NULL
- * ends them; RT_TUNER_ARGUMENTS at most), then --key KEY --batch N --variant NAME --seed N, and
- * answers with the line that rt_tune_answer makes. */
+ * ends them; RT_TUNER_ARGUMENTS at most), then --key KEY --batch N --variant NAME --seed N
+ * --best SECONDS, the time of the best so far or 0, and answers with the line that rt_tune_answer
+ * makes. */
 struct rt_tuner {
     const char *const *command;
     int batch;
