@@ -8,7 +8,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "device/choices.h"
+#include "device/gemm.h"
 #include "ops/check.h"
 #include "ops/conv2d.h"
 #include "ops/tune.h"
@@ -17,7 +17,8 @@
 /* --- a folder for profiles, and what the log says ----------------------------------------- */
 
 static char folder[] = "/tmp/retort-profiles-XXXXXX";
-static char built[1024]; /* the files of kernels, as the log says */
+static char built[1024];  /* the files of kernels, as the log says */
+static char gemm_set[64]; /* of CLBlast's parameters, likewise */
 static int warnings;
 static char warning[1024];
 
@@ -28,6 +29,7 @@ static void keep_log(void *user, enum rt_log_level level, const char *message)
     if (strncmp(message, "built ", 6) == 0)
         snprintf(built + length, sizeof built - length, "%.*s ", (int)strcspn(message + 6, " "),
                  message + 6);
+    sscanf(message, "products of matrices take the set '%60[^']", gemm_set);
     if (level == RT_LOG_WARNING) {
         warnings++;
         snprintf(warning, sizeof warning, "%s", message);
@@ -75,14 +77,13 @@ static const struct rt_conv2d small = {.channels = 4, .kernel = 3, .stride = 1, 
                               strided = {.channels = 4, .kernel = 3, .stride = 2, .bias = true};
 static const struct rt_shape image = {2, 3, 8, 16};
 
-/* A device whose profile, on disk, has this variant for a forward convolution of the image. */
-static struct rt_device *device_with(size_t index, const struct rt_conv2d *attributes,
-                                     const char *name)
+/* A device whose profile, on disk, has this name for a key. */
+static struct rt_device *device_with_key(size_t index, const char *key, const char *name)
 {
     struct rt_choice choice = {.batch = 2, .count = 1};
     struct rt_choices *choices;
     struct rt_device *device = check_device(index);
-    rt_conv2d_key(attributes, image, RT_CONV2D_FORWARD, choice.key);
+    snprintf(choice.key, sizeof choice.key, "%s", key);
     snprintf(choice.variants[0].name, sizeof choice.variants[0].name, "%s", name);
     remove_profile(rt_device_describe(device));
     assert_ok(rt_choices_create(&choices, rt_device_describe(device)));
@@ -91,6 +92,15 @@ static struct rt_device *device_with(size_t index, const struct rt_conv2d *attri
     rt_choices_destroy(choices);
     rt_device_close(device);
     return check_device(index);
+}
+
+/* The same for a forward convolution of the image. */
+static struct rt_device *device_with(size_t index, const struct rt_conv2d *attributes,
+                                     const char *name)
+{
+    char key[RT_CHOICE_KEY_BYTES];
+    rt_conv2d_key(attributes, image, RT_CONV2D_FORWARD, key);
+    return device_with_key(index, key, name);
 }
 
 /* Runs the operation and tells the kernels' files that were built for it. */
@@ -118,6 +128,12 @@ static const char *run_forward(struct rt_device *device, const struct rt_conv2d 
     return built;
 }
 
+/* The kernels that the rule takes for stride 1. */
+static const char *rule(const struct rt_device *device)
+{
+    return rt_device_is_cpu(device) ? "conv2d.cl " : "conv2d_tiled.cl ";
+}
+
 static void check_obeyed(size_t index)
 {
     struct rt_device *device = device_with(index, &small, "gemm");
@@ -126,8 +142,8 @@ static void check_obeyed(size_t index)
     one.n = 1;
     larger.h++;
     assert_string_equal(run_forward(device, &small, one), "conv2d_gemm.cl ");
-    assert_string_equal(run_forward(device, &small, image), "");            /* built already */
-    assert_string_equal(run_forward(device, &small, larger), "conv2d.cl "); /* the rule's */
+    assert_string_equal(run_forward(device, &small, image), ""); /* built already */
+    assert_string_equal(run_forward(device, &small, larger), rule(device));
     rt_device_close(device);
     device = device_with(index, &small, "plain");
     assert_string_equal(run_forward(device, &small, image), "conv2d_plain.cl ");
@@ -151,7 +167,7 @@ static void check_fallback(size_t index)
     assert_int_equal(warnings, 0);
     rt_device_close(device);
     device = device_with(index, &small, "quantum");
-    assert_string_equal(run_forward(device, &small, image), "conv2d.cl ");
+    assert_string_equal(run_forward(device, &small, image), rule(device));
     assert_string_equal(run_forward(device, &small, image), "");
     assert_int_equal(warnings, 1);
     assert_non_null(strstr(warning, folder));
@@ -163,6 +179,32 @@ static void where_a_choice_does_not_do_the_rule_stands(void **state)
 {
     (void)state;
     on_devices(check_fallback);
+}
+
+static void check_sets(size_t index)
+{
+    static const char *const names[] = {"64x64", "registers", "quantum"};
+    for (size_t i = 0; i < RT_COUNT(names); i++) {
+        struct rt_device *device = device_with_key(index, RT_GEMM_KEY, names[i]);
+        rt_device_set_conv(device, RT_CONV_GEMM);
+        warnings = 0;
+        assert_string_equal(run_forward(device, &small, image), "conv2d_gemm.cl ");
+        if (strcmp(names[i], "quantum") != 0) {
+            assert_string_equal(gemm_set, names[i]);
+            assert_int_equal(warnings, 0);
+        } else {
+            assert_string_equal(gemm_set, rt_device_is_cpu(device) ? "registers" : "default");
+            assert_int_equal(warnings, 1);
+            assert_non_null(strstr(warning, "'quantum' for 'gemm'"));
+        }
+        rt_device_close(device);
+    }
+}
+
+static void products_take_the_chosen_parameters(void **state)
+{
+    (void)state;
+    on_devices(check_sets);
 }
 
 /* --- keys --------------------------------------------------------------------------------- */
@@ -361,16 +403,18 @@ static void check_program(size_t index)
     assert_int_equal(retort("tune --device %zu --show", index), 1);
     assert_said("there is no profile of");
     assert_int_equal(retort("tune --device %zu --model " TINY " --patch 16 --batch 1", index), 0);
-    assert_said("tuning 1/17: conv2d forward 3x16x16 to 2, kernel 3, stride 1\n");
-    assert_said("tuning 17/17: ");
+    assert_said("tuning 1/18: gemm\n");
+    assert_said("tuning 2/18: conv2d forward 3x16x16 to 2, kernel 3, stride 1\n");
+    assert_said("tuning 18/18: ");
     assert_int_equal(retort("tune --device %zu --show", index), 0);
     assert_said("operation  part              shape");
+    assert_said("\ngemm ");
     assert_said("conv2d     backward weights  2x8x8 to 4, kernel 3, stride 1 ");
     assert_null(strstr(program_output, "tuning"));
     /* The input's gradient is not wanted. */
     assert_null(strstr(program_output, "backward data     3x16x16"));
     struct rt_device *device = check_device(index);
-    assert_int_equal(rt_choices_count(rt_device_choices(device)), 17);
+    assert_int_equal(rt_choices_count(rt_device_choices(device)), 18);
     assert_int_equal(choose(device, "plain"), 17);
     rt_device_close(device);
     assert_int_equal(retort(bench, index, ""), 0);
@@ -384,7 +428,7 @@ static void check_program(size_t index)
                      0);
     assert_said("conv2d     forward           1x1x1 to 2, kernel 3, stride 1 ");
     device = check_device(index);
-    assert_true(rt_choices_count(rt_device_choices(device)) > 17);
+    assert_true(rt_choices_count(rt_device_choices(device)) > 18);
     assert_string_equal(rt_device_choice(device, "conv2d forward 3x16x16 to 2, kernel 3, stride 1"),
                         "plain");
     rt_device_close(device);
@@ -408,6 +452,8 @@ static void the_program_tells_what_is_wrong(void **state)
     assert_null(strstr(program_output, "tuning"));
     assert_int_equal(retort("tune-candidate --key x --variant quantum"), 0);
     assert_said("{\"problem\":\"there is no variant 'quantum'\"}");
+    assert_int_equal(retort("tune-candidate --key gemm --variant quantum"), 0);
+    assert_said("{\"problem\":\"there is no variant 'quantum'\"}");
     assert_int_equal(retort("tune-candidate --key x --variant plain"), 0);
     assert_said("{\"problem\":\"'x' is no part of a convolution\"}");
 }
@@ -417,6 +463,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_choice_is_obeyed),
         cmocka_unit_test(where_a_choice_does_not_do_the_rule_stands),
+        cmocka_unit_test(products_take_the_chosen_parameters),
         cmocka_unit_test(keys_are_read_as_written),
         cmocka_unit_test(what_is_measured_is_checked),
         cmocka_unit_test(a_hopeless_variant_runs_one_image),

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/terminal.h"
+#include "device/gemm.h"
 #include "graph/graph.h"
 #include "model/model.h"
 #include "ops/conv2d.h"
@@ -37,7 +38,7 @@ static void print_row(const struct rt_choice *choice)
 {
     const char *part = choice->key + strcspn(choice->key, " "),
                *shape = part + strcspn(part, "0123456789");
-    printf("%-10.*s%-18.*s %-42s %5d  %-9s %10.3f ", (int)(part - choice->key), choice->key,
+    printf("%-10.*s%-18.*s %-42s %5d  %-13s %10.3f ", (int)(part - choice->key), choice->key,
            (int)(shape - part), part, shape, choice->batch, choice->variants[0].name,
            1e3 * choice->variants[0].seconds);
     for (int i = 1; i < choice->count; i++)
@@ -57,7 +58,7 @@ static rt_status print_profile(const struct tune *tune)
         RT_TRY(rt_fail(RT_ERROR_IO, "there is no profile of %s, %s%s%s; retort tune makes it",
                        info->name, info->driver, path ? ": nothing in " : "", path ? path : ""));
     printf("%s, %s\n%s\n\n", info->name, info->driver, path);
-    printf("%-10s %-17s %-42s %5s  %-9s %10s  %s\n", "operation", "part", "shape", "batch",
+    printf("%-10s %-17s %-42s %5s  %-13s %10s  %s\n", "operation", "part", "shape", "batch",
            "variant", "ms", "others, ms");
     for (size_t i = 0; i < rt_choices_count(choices); i++)
         print_row(rt_choices_get(choices, i));
@@ -68,18 +69,23 @@ end:
 
 /* --- what there is to tune ------------------------------------------------------------------ */
 
-static rt_status add_key(struct keys *keys, const struct rt_graph_call *call,
-                         enum rt_conv2d_part part)
+static rt_status add_key(struct keys *keys, const char *key)
 {
-    char key[RT_CHOICE_KEY_BYTES];
-    rt_conv2d_key(call->attributes, call->x[0], part, key);
     for (size_t i = 0; i < keys->count; i++)
         if (strcmp(keys->items[i], key) == 0)
             return RT_OK;
     rt_status status = rt_grow(&keys->items, &keys->capacity, keys->count + 1, sizeof *keys->items);
     if (status == RT_OK)
-        memcpy(keys->items[keys->count++], key, sizeof key);
+        snprintf(keys->items[keys->count++], sizeof *keys->items, "%s", key);
     return status;
+}
+
+static rt_status add_part(struct keys *keys, const struct rt_graph_call *call,
+                          enum rt_conv2d_part part)
+{
+    char key[RT_CHOICE_KEY_BYTES];
+    rt_conv2d_key(call->attributes, call->x[0], part, key);
+    return add_key(keys, key);
 }
 
 /* The parts of the network's convolutions that training runs. */
@@ -97,11 +103,11 @@ static rt_status add_network(struct keys *keys, const struct tune *tune, const c
     for (size_t i = 0; i < count; i++) {
         if (calls[i].op != &rt_op_conv2d)
             continue;
-        RT_TRY(add_key(keys, &calls[i], RT_CONV2D_FORWARD));
+        RT_TRY(add_part(keys, &calls[i], RT_CONV2D_FORWARD));
         if (calls[i].backward)
-            RT_TRY(add_key(keys, &calls[i], RT_CONV2D_BACKWARD_WEIGHTS));
+            RT_TRY(add_part(keys, &calls[i], RT_CONV2D_BACKWARD_WEIGHTS));
         if (calls[i].dx[0])
-            RT_TRY(add_key(keys, &calls[i], RT_CONV2D_BACKWARD_DATA));
+            RT_TRY(add_part(keys, &calls[i], RT_CONV2D_BACKWARD_DATA));
     }
 end:
     free(calls);
@@ -111,20 +117,34 @@ end:
 
 /* --- tuning --------------------------------------------------------------------------------- */
 
+/* The names of what may be chosen for a key; *count of them. */
+static rt_status find_candidates(const struct tune *tune, const char *key,
+                                 const char *names[RT_CHOICE_VARIANTS], int *count)
+{
+    struct rt_conv2d attributes;
+    struct rt_shape x;
+    enum rt_conv2d_part part;
+    *count = 0;
+    if (strcmp(key, RT_GEMM_KEY) == 0) {
+        for (; *count < RT_CHOICE_VARIANTS && rt_gemm_set((size_t)*count); ++*count)
+            names[*count] = rt_gemm_set((size_t)*count);
+        return RT_OK;
+    }
+    rt_status status = rt_conv2d_parse_key(key, &attributes, &x, &part);
+    x.n = tune->batch;
+    for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; status == RT_OK && *v; v++)
+        if (*count < RT_CHOICE_VARIANTS && (*v)->supports(tune->device, &attributes, x, part))
+            names[(*count)++] = (*v)->name;
+    return status;
+}
+
 static rt_status tune_key(const struct tune *tune, const struct rt_tuner *tuner, const char *key)
 {
     rt_status status = RT_OK;
     const char *names[RT_CHOICE_VARIANTS];
-    int count = 0;
-    struct rt_conv2d attributes;
-    struct rt_shape x;
-    enum rt_conv2d_part part;
+    int count;
     struct rt_choice choice;
-    RT_TRY(rt_conv2d_parse_key(key, &attributes, &x, &part));
-    x.n = tune->batch;
-    for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; *v; v++)
-        if (count < RT_CHOICE_VARIANTS && (*v)->supports(tune->device, &attributes, x, part))
-            names[count++] = (*v)->name;
+    RT_TRY(find_candidates(tune, key, names, &count));
     RT_TRY(rt_tune(tuner, key, names, count, &choice));
     if (choice.count == 0) {
         rt_warn("nothing is left for %s; the rule for devices of this type stands", key);
@@ -169,11 +189,12 @@ rt_status run_tune(int argc, char **argv)
     struct command_line line = {
         .usage = "[--model NETWORK] [--student NETWORK] [--show]",
         .about =
-            "Times every way to compute each convolution of the networks, checks the results,\n"
-            "and keeps what was the fastest in the device's profile, which all commands obey\n"
-            "unless --conv says otherwise. The profile is a file for the device and its driver\n"
-            "in $XDG_CONFIG_HOME/retort or ~/.config/retort; RETORT_PROFILE_DIR names another\n"
-            "folder, or, empty, none. Without it a rule for devices of the type chooses.",
+            "Times every way to compute each convolution of the networks, and sets of CLBlast's\n"
+            "parameters, checks the results, and keeps what was the fastest in the device's\n"
+            "profile, which all commands obey unless --conv says otherwise. The profile is a\n"
+            "file for the device and its driver in $XDG_CONFIG_HOME/retort or\n"
+            "~/.config/retort; RETORT_PROFILE_DIR names another folder, or, empty, none.\n"
+            "Without a profile a rule for devices of the type chooses.",
     };
     const struct option options[] = {
         OPTION_HEADING("Options"),
@@ -194,6 +215,8 @@ rt_status run_tune(int argc, char **argv)
     add_general_options(&line);
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(rt_device_open(&tune.device, tune.which));
+    /* First, as the convolutions by products of matrices are timed with what is found. */
+    RT_TRY(add_key(&keys, RT_GEMM_KEY));
     for (size_t i = 0; i < RT_COUNT(tune.networks) && !tune.show; i++)
         if (tune.networks[i])
             RT_TRY(add_network(&keys, &tune, tune.networks[i]));
@@ -212,11 +235,13 @@ static rt_status measure(const char *which, const char *name, struct rt_conv2d_t
 {
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
+    const bool gemm = strcmp(trial->key, RT_GEMM_KEY) == 0;
     trial->variant = rt_conv2d_find(name);
-    if (!trial->variant)
+    if (!gemm && !trial->variant)
         return rt_fail(RT_ERROR_ARGUMENT, "there is no variant '%s'", name);
     RT_TRY(rt_device_open(&device, which));
-    status = rt_conv2d_measure(device, trial, measured);
+    status =
+        gemm ? rt_gemm_measure(device, name, measured) : rt_conv2d_measure(device, trial, measured);
 end:
     rt_device_close(device);
     return status;

@@ -2,10 +2,13 @@
 
 #include <clblast_c.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "base/random.h"
 #include "device/internal.h"
 
@@ -57,7 +60,7 @@ static rt_status tune(const struct rt_device *device, const struct tuning *tunin
  * with a tile of vectors in registers, 4 x 6 in the 32 registers of AVX-512 or 2 x 6 in 16; and
  * always the kernel that packs its operands. On PoCL 3.1 with AVX-512 that is two to five times
  * as fast as the defaults. */
-static rt_status tune_for_cpu(const struct rt_device *device)
+static rt_status take_registers(const struct rt_device *device)
 {
     const size_t vector = (size_t)rt_device_vector(device), tile = vector * (vector < 16 ? 2 : 4);
     const struct tuning tunings[] = {
@@ -68,6 +71,69 @@ static rt_status tune_for_cpu(const struct rt_device *device)
         {"GemmRoutine", routine_names, RT_COUNT(routine_names), {1}},
     };
     return tune(device, tunings, RT_COUNT(tunings));
+}
+
+/* The values of one set for the packing kernel, which then computes all products: its tiles are MWG
+ * x NWG, kept in local memory with SA and SB. None has GEMMK = 1, with which CLBlast before 1.6.3
+ * may be wrong. */
+static const struct {
+    const char *name;
+    size_t values[RT_COUNT(xgemm_names)];
+} tile_sets[] = {
+    {"32x32", {0, 1, 16, 2, 8, 8, 32, 8, 8, 32, 0, 0, 0, 0, 1, 1}},
+    {"64x64", {0, 1, 16, 2, 8, 8, 64, 8, 8, 64, 0, 0, 0, 0, 4, 4}},
+    {"64x64 local", {0, 1, 16, 2, 8, 8, 64, 8, 8, 64, 1, 1, 0, 0, 4, 4}},
+    {"128x64 local", {0, 1, 16, 2, 16, 16, 128, 8, 8, 64, 1, 1, 0, 0, 4, 4}},
+    {"128x128 local", {0, 1, 16, 2, 16, 16, 128, 16, 16, 128, 1, 1, 0, 0, 4, 4}},
+};
+
+const char *rt_gemm_set(size_t index)
+{
+    static const char *const others[] = {"default", "registers"};
+    if (index < RT_COUNT(others))
+        return others[index];
+    index -= RT_COUNT(others);
+    return index < RT_COUNT(tile_sets) ? tile_sets[index].name : NULL;
+}
+
+static bool is_set(const char *name)
+{
+    size_t i = 0;
+    while (rt_gemm_set(i) && strcmp(rt_gemm_set(i), name) != 0)
+        i++;
+    return rt_gemm_set(i) != NULL;
+}
+
+static rt_status take_set(struct rt_device *device, const char *name)
+{
+    rt_debug("products of matrices take the set '%s' of CLBlast's parameters", name);
+    device->gemm_packs = strcmp(name, "default") != 0;
+    if (strcmp(name, "registers") == 0)
+        return take_registers(device);
+    for (size_t i = 0; i < RT_COUNT(tile_sets); i++) {
+        if (strcmp(tile_sets[i].name, name) != 0)
+            continue;
+        struct tuning tunings[] = {
+            {"Xgemm", xgemm_names, RT_COUNT(xgemm_names), {0}},
+            {"GemmRoutine", routine_names, RT_COUNT(routine_names), {1}},
+        };
+        memcpy(tunings[0].values, tile_sets[i].values, sizeof tile_sets[i].values);
+        return tune(device, tunings, RT_COUNT(tunings));
+    }
+    return RT_OK;
+}
+
+/* The set of the device's profile, or what is right for most devices of its type. */
+static const char *set_of(const struct rt_device *device)
+{
+    const char *chosen = rt_device_choice(device, RT_GEMM_KEY);
+    if (chosen && !is_set(chosen)) {
+        rt_device_doubt_choice(device, RT_GEMM_KEY);
+        chosen = NULL;
+    }
+    if (chosen)
+        return chosen;
+    return rt_device_is_cpu(device) ? "registers" : "default";
 }
 
 /* --- the product -------------------------------------------------------------------------- */
@@ -150,10 +216,10 @@ struct check {
 };
 
 /* Small products take CLBlast's direct kernel, larger ones pack their operands. Its database has
- * the border between the two at up to 1984 cubed; for a CPU retort sets it. */
+ * the border between the two at up to 1984 cubed; all other sets have it at 1. */
 static const struct check small_checks[] = {
     {7, 5, 3, false, false}, {35, 61, 67, true, false}, {61, 67, 35, false, true}};
-static const struct check large_check_cpu = {131, 257, 67, false, false};
+static const struct check large_check_packed = {131, 257, 67, false, false};
 static const struct check large_check = {1987, 1999, 2003, false, false};
 
 struct sample {
@@ -264,7 +330,7 @@ static rt_status check_products(struct rt_device *device)
     rt_status status = RT_OK;
     for (size_t i = 0; i < RT_COUNT(small_checks); i++)
         RT_TRY(check_product(device, &small_checks[i]));
-    RT_TRY(check_product(device, rt_device_is_cpu(device) ? &large_check_cpu : &large_check));
+    RT_TRY(check_product(device, device->gemm_packs ? &large_check_packed : &large_check));
 end:
     rt_buffer_destroy(device->gemm_memory);
     device->gemm_memory = NULL;
@@ -278,8 +344,7 @@ static rt_status prepare(struct rt_device *device)
     rt_status status = RT_OK;
     if (device->gemm_checked)
         return RT_OK;
-    if (rt_device_is_cpu(device))
-        RT_TRY(tune_for_cpu(device));
+    RT_TRY(take_set(device, set_of(device)));
     status = check_products(device);
     if (status == RT_ERROR_DEVICE) {
         rt_warn("%s; trying plain parameters", rt_error_message());
@@ -320,6 +385,46 @@ rt_status rt_gemm(struct rt_device *device, size_t m, size_t n, size_t k, struct
                                       : multiply(device, &product, NULL));
     status = rt_device_queued(device, 2.0 * (double)m * (double)n * (double)k);
 end:
+    return status;
+}
+
+#define RUNS 5
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+rt_status rt_gemm_measure(struct rt_device *device, const char *set,
+                          struct rt_choice_variant *measured)
+{
+    rt_status status = RT_OK;
+    /* A convolution of 64 to 64 channels over 64 x 64 pixels. */
+    static const struct check usual = {.m = 64, .n = 4096, .k = 576};
+    struct sample sample = {0};
+    double runs[RUNS + 1];
+    *measured = (struct rt_choice_variant){0};
+    snprintf(measured->name, sizeof measured->name, "%s", set);
+    if (!is_set(set))
+        return rt_fail(RT_ERROR_ARGUMENT, "there is no variant '%s'", set);
+    RT_TRY(take_set(device, set));
+    RT_TRY(check_products(device));
+    device->gemm_checked = true;
+    RT_TRY(sample_create(&sample, device, &usual));
+    for (int i = 0; i <= RUNS; i++) {
+        const double start = rt_clock_seconds();
+        RT_TRY(rt_gemm(device, usual.m, usual.n, usual.k,
+                       (struct rt_matrix){.buffer = sample.buffers[0], .leading = usual.k},
+                       (struct rt_matrix){.buffer = sample.buffers[1], .leading = usual.n}, 0,
+                       (struct rt_matrix){.buffer = sample.buffers[2], .leading = usual.n}));
+        RT_TRY(rt_device_finish(device));
+        runs[i] = rt_clock_seconds() - start;
+    }
+    qsort(runs + 1, RUNS, sizeof *runs, compare_doubles); /* the first built the kernels */
+    measured->seconds = runs[1 + RUNS / 2];
+end:
+    sample_destroy(&sample);
     return status;
 }
 

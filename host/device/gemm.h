@@ -2,7 +2,7 @@
 #ifndef RT_DEVICE_GEMM_H
 #define RT_DEVICE_GEMM_H
 
-#include "device/device.h"
+#include "device/choices.h"
 
 /* A row-major matrix of floats within a buffer. */
 struct rt_matrix {
@@ -22,5 +22,18 @@ rt_status rt_gemm(struct rt_device *device, size_t m, size_t n, size_t k, struct
  * begin with their buffers; it serves all products until the device is closed. Without it rt_gemm
  * takes it at first use. Errors: those of rt_gemm. */
 rt_status rt_gemm_reserve(struct rt_device *device, size_t m, size_t n, size_t k);
+
+/* CLBlast's parameters come in sets, of which the device's profile may name one for this key. */
+#define RT_GEMM_KEY "gemm"
+
+/* The name of a set: "default" (CLBlast's own), "registers" (for CPUs), or the tile of a
+ * work-group. NULL past the last. */
+const char *rt_gemm_set(size_t index);
+
+/* Takes one of the sets, on a device without products so far, and times a product as U-Nets have
+ * them: `seconds` is the median of five after one other. Its results were exact, or it fails:
+ * `error` is 0. Errors: ARGUMENT (no such set), those of rt_gemm. */
+rt_status rt_gemm_measure(struct rt_device *device, const char *set,
+                          struct rt_choice_variant *measured);
 
 #endif

@@ -68,12 +68,12 @@ struct rt_conv2d_trial {
     double best;   /* seconds that another variant takes; 0: none is known */
 };
 
-/* Runs a variant. `seconds` is the median of five runs after two others; of fewer where they take
- * over a second or twice the best; and where one image alone takes longer than the best, what that
- * would make for the batch. All results must be finite; some of them, at the edges and elsewhere,
- * are compared with sums in double on the host, and `error` is the largest difference as a share of
- * the largest of those (at least 1). Errors: ARGUMENT (the key), UNSUPPORTED, DEVICE (results that
- * are no numbers, too), BUILD, MEMORY. */
+/* Runs a variant. `seconds` is the median of five runs after two others; one where it takes
+ * over a second, or over 20 ms and twice the best; and where one image alone takes longer than the
+ * best, what that would make for the batch. All results must be finite; some of them, at the edges
+ * and elsewhere, are compared with sums in double on the host, and `error` is the largest
+ * difference as a share of the largest of those (at least 1). Errors: ARGUMENT (the key),
+ * UNSUPPORTED, DEVICE (results that are no numbers, too), BUILD, MEMORY. */
 rt_status rt_conv2d_measure(struct rt_device *device, const struct rt_conv2d_trial *trial,
                             struct rt_choice_variant *measured);
 
