@@ -1,7 +1,7 @@
 /* Writes what tests/torch/agree.py compares: a network's weights before and after one Adam step,
  * and its input, labels and logits as raw float32 and bytes.
  *
- * usage: dump FOLDER NETWORK */
+ * usage: dump FOLDER NETWORK auto|direct */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,7 @@ static rt_status save(const struct dump *dump, const char *name)
     return status;
 }
 
-static rt_status create(struct dump *dump, const char *network)
+static rt_status create(struct dump *dump, const char *network, const char *conv)
 {
     rt_status status = RT_OK;
     struct rt_model_info info = {
@@ -57,6 +57,7 @@ static rt_status create(struct dump *dump, const char *network)
     for (int i = 0; i < CLASSES; i++)
         loss.weights[i] = 1;
     RT_TRY(rt_device_open(&dump->device, NULL));
+    rt_device_set_conv(dump->device, strcmp(conv, "direct") == 0 ? RT_CONV_DIRECT : RT_CONV_AUTO);
     RT_TRY(rt_model_create(&dump->model, dump->device, &info, 7));
     RT_TRY(rt_model_plan(dump->model, BATCH, SIZE, SIZE, true));
     RT_TRY(rt_loss_create(&dump->loss, dump->device, &loss, CLASSES));
@@ -123,11 +124,11 @@ end:
 
 int main(int argc, char **argv)
 {
-    struct dump dump = {.folder = argc == 3 ? argv[1] : "."};
+    struct dump dump = {.folder = argc == 4 ? argv[1] : "."};
     rt_status status = RT_OK;
-    if (argc != 3)
+    if (argc != 4)
         return 2;
-    RT_TRY(create(&dump, argv[2]));
+    RT_TRY(create(&dump, argv[2], argv[3]));
     RT_TRY(fill(&dump));
     RT_TRY(infer(&dump));
     status = adam_step(&dump);
