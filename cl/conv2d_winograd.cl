@@ -39,11 +39,14 @@ typedef ulong8 pairs;
 
 /* --- filters ------------------------------------------------------------------------------ */
 
+typedef JOIN(float, OUT) outputs; /* a lane an output channel */
+
 /* G g of three values */
-static inline void filter_line(const float *g, int step, float *u, int u_step)
+static inline void filter_line(const outputs *g, int step, outputs *u, int u_step)
 {
-    const float even = (g[0] + g[2 * step]) * (1 / 6.0f), odd = g[step] * (1 / 6.0f);
-    const float far = g[0] * (1 / 24.0f) + g[2 * step] * (1 / 6.0f), middle = g[step] * (1 / 12.0f);
+    const outputs even = (g[0] + g[2 * step]) * (1 / 6.0f), odd = g[step] * (1 / 6.0f);
+    const outputs far = g[0] * (1 / 24.0f) + g[2 * step] * (1 / 6.0f);
+    const outputs middle = g[step] * (1 / 12.0f);
     u[0] = g[0] * 0.25f;
     u[u_step] = -even - odd;
     u[2 * u_step] = odd - even;
@@ -52,27 +55,33 @@ static inline void filter_line(const float *g, int step, float *u, int u_step)
     u[5 * u_step] = g[2 * step];
 }
 
-/* filters[o / OUT][p][c][o % OUT] = (G g G')[p] of the filter from input c to output o, which begins
- * at w[o * out_step + c * in_step] and is turned by 180 degrees if `turn`; 0 for outputs past the
- * last. One work-item a filter. */
+/* filters[group][p][c][o] = (G g G')[p] of the filter from input c to output group * OUT + o, which
+ * begins at w[output * out_step + c * in_step] and is turned by 180 degrees if `turn`; 0 for outputs
+ * past the last. One work-item a group's filters from one input. */
 __kernel void winograd_filters(__global const float *w, ulong w_offset, __global float *filters,
                                ulong filters_offset, int in_channels, int out_channels,
                                int out_step, int in_step, int turn)
 {
-    const int c = get_global_id(0), o = get_global_id(1);
-    if (c >= in_channels || o >= (out_channels + OUT - 1) / OUT * OUT)
+    const int c = get_global_id(0), group = get_global_id(1);
+    if (c >= in_channels || group * OUT >= out_channels)
         return;
-    float g[9], lines[18], u[PLACES];
-    w += w_offset + o * (size_t)out_step + c * (size_t)in_step;
-    for (int i = 0; i < 9; i++)
-        g[i] = o < out_channels ? w[turn ? 8 - i : i] : 0;
+    outputs g[9], lines[18], u[PLACES];
+    w += w_offset + c * (size_t)in_step;
+    for (int i = 0; i < 9; i++) {
+        float taps[OUT];
+        for (int o = 0; o < OUT; o++)
+            taps[o] = group * OUT + o < out_channels
+                          ? w[(size_t)(group * OUT + o) * out_step + (turn ? 8 - i : i)]
+                          : 0;
+        g[i] = JOIN(vload, OUT)(0, taps);
+    }
     for (int j = 0; j < 3; j++)
         filter_line(g + j, 3, lines + j, 3);
     for (int i = 0; i < 6; i++)
         filter_line(lines + 3 * i, 1, u + 6 * i, 1);
-    filters += filters_offset + ((size_t)(o / OUT) * PLACES * in_channels + c) * OUT + o % OUT;
+    filters += filters_offset + ((size_t)group * PLACES * in_channels + c) * OUT;
     for (int p = 0; p < PLACES; p++)
-        filters[(size_t)p * in_channels * OUT] = u[p];
+        JOIN(vstore, OUT)(u[p], 0, filters + (size_t)p * in_channels * OUT);
 }
 
 /* --- inputs ------------------------------------------------------------------------------- */

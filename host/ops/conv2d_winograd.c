@@ -122,7 +122,7 @@ static rt_status transform_filters(const struct rt_op_call *call, const char *op
                                    struct filters f, int in_channels, int out_channels)
 {
     return RT_LAUNCH(call->device, "conv2d_winograd.cl", "winograd_filters", options,
-                     (in_channels, rt_ceil_div((size_t)out_channels, OUT) * OUT, 1),
+                     (in_channels, rt_ceil_div((size_t)out_channels, OUT), 1),
                      rt_buffer_argument(call->p[0].buffer), rt_ulong(call->p[0].offset),
                      rt_buffer_argument(call->scratch.buffer), rt_ulong(call->scratch.offset),
                      rt_int(in_channels), rt_int(out_channels), rt_int(f.out_step),
