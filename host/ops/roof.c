@@ -12,6 +12,7 @@
 #define LONG_ENOUGH 0.05        /* seconds, to be timed */
 #define AMOUNT_MAX (1u << 24)   /* where a clock stands still */
 #define REPEATS 8               /* the fastest counts */
+#define ROUNDS 64               /* of a launch at least: then sums come to 2 from wherever */
 #define ITEMS_A_UNIT 32         /* times the group size: fills a GPU's unit, evens out a CPU's */
 #define COPY_BYTES (256u << 20) /* of each buffer: far more than a cache holds */
 #define PATTERN 0x3f8ccccdu     /* what is copied: 1.1 */
@@ -56,7 +57,7 @@ struct work {
 
 static rt_status queue_fma(const struct work *work, uint32_t amount)
 {
-    return rt_roof_fma(work->device, work->buffers[0], work->size, amount);
+    return rt_roof_fma(work->device, work->buffers[0], work->size, amount * ROUNDS);
 }
 
 static rt_status queue_copy(const struct work *work, uint32_t amount)
@@ -127,7 +128,7 @@ static rt_status measure_fma(struct rt_device *device, double *flops)
             status = fail_wrong(device, "sum", totals[i], total);
             goto end;
         }
-    *flops = rate * 2 * rt_roof_sums(device) * (double)count;
+    *flops = rate * ROUNDS * 2 * rt_roof_sums(device) * (double)count;
 end:
     rt_buffer_destroy(work.buffers[0]);
     free(totals);
