@@ -1,5 +1,6 @@
 """What the tests in Python share: each check is a function, named as what it shows, and raises
 AssertionError where that is not so."""
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,9 @@ SKIPPED = 77  # meson's exit status for it
 
 def run(*command, status=0):
     """What the command prints to stdout and stderr; fails unless it ends with this status."""
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # as tests/program.c
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False,
+                          env=environment)
     assert done.returncode == status, "%s ends with %d, not %d:\n%s%s" % (
         " ".join(map(str, command)), done.returncode, status, done.stdout, done.stderr)
     return done.stdout, done.stderr

@@ -11,6 +11,10 @@ int retort(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Runs a shell script, with the program as "$RETORT_PROGRAM". */
 int shell(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Programs that are started from here on are not searched for leaks; retort() and shell() do this.
+ */
+void leave_leaks_of_programs(void);
+
 /* Fails unless the last command wrote this. */
 void assert_said(const char *text);
 

@@ -470,5 +470,6 @@ int main(void)
         cmocka_unit_test(the_program_tunes_and_obeys),
         cmocka_unit_test(the_program_tells_what_is_wrong),
     };
+    leave_leaks_of_programs();
     return cmocka_run_group_tests(tests, start, end);
 }

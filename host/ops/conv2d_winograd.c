@@ -251,5 +251,5 @@ const struct rt_conv2d_variant rt_conv2d_winograd = {
     .run = {[RT_CONV2D_FORWARD] = forward,
             [RT_CONV2D_BACKWARD_DATA] = backward_data,
             [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},
-    .least_filters = {16 * 16, 16 * 16, 32 * 64},
+    .least_filters = {3 * 16, 8 * 8, 32 * 64},
 };
