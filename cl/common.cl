@@ -27,7 +27,19 @@ typedef JOIN(float, VEC) vec;
 typedef JOIN(int, VEC) ivec;
 typedef JOIN(uint, VEC) uvec;
 #define LOAD(p) JOIN(vload, VEC)(0, p)
+#if VEC >= 8 /* which only CPUs have: some of their compilers cut a vstore into pieces of 4 */
+typedef vec unaligned_vec __attribute__((aligned(4)));
+#define DEFINE_STORE(space)                                                                        \
+    static inline __attribute__((overloadable)) void STORE(vec v, space float *p)                  \
+    {                                                                                              \
+        *(space unaligned_vec *)p = v;                                                             \
+    }
+DEFINE_STORE(__global)
+DEFINE_STORE(__local)
+DEFINE_STORE(__private)
+#else
 #define STORE(v, p) JOIN(vstore, VEC)(v, 0, p)
+#endif
 #define AS_UVEC JOIN(as_uint, VEC)
 #define TO_INT(v) JOIN(convert_int, VEC)(v)
 #endif
@@ -50,6 +62,16 @@ static inline float SUM(vec v)
     float4 b = a.lo + a.hi;
     return (b.s0 + b.s1) + (b.s2 + b.s3);
 }
+#endif
+
+/* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. */
+#ifdef __has_builtin
+#if __has_builtin(__builtin_prefetch)
+#define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
+#endif
+#endif
+#ifndef PREFETCH
+#define PREFETCH(p) prefetch(p, 1)
 #endif
 
 /* Loads the first `count` elements, or all where there are more; the others are 0. */

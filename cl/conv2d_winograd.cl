@@ -18,6 +18,7 @@
 #define BLOCKS 2
 #endif
 #define PLACES 36
+#define ALL_ROWS 0x3fu /* of a tile's inputs */
 
 #if VEC == 1
 #error "the segments of a vector need at least 4 lanes"
@@ -35,6 +36,42 @@ typedef ulong4 pairs;
 typedef ulong8 pairs;
 #define AS_PAIRS as_ulong8
 #define AS_VEC as_float16
+#endif
+
+/* `after` holds the two columns that follow each of four segments, at the front of each quarter.
+ * FOLLOWING is a column k of the tiles, lane by lane that of the next tile of the segment, or the
+ * first (even) or second (odd) of those two after the last. */
+#if VEC == 16
+typedef float4 after_part;
+typedef float16 after;
+typedef int4 after_ints;
+typedef int16 after_mask;
+#define LOAD_AFTER(p) vload4(0, p)
+#define AS_AFTER as_float16
+#define AS_AFTER_MASK as_int16
+#define AFTER_LANES ((int16)(0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0))
+#define FOLLOWING_even(k, a)                                                                       \
+    (vec)((k).s123, (a).s0, (k).s567, (a).s4, (k).s9ab, (a).s8, (k).sdef, (a).sc)
+#define FOLLOWING_odd(k, a)                                                                        \
+    (vec)((k).s123, (a).s1, (k).s567, (a).s5, (k).s9ab, (a).s9, (k).sdef, (a).sd)
+#else
+typedef float2 after_part;
+typedef float8 after;
+typedef int2 after_ints;
+typedef int8 after_mask;
+#define LOAD_AFTER(p) vload2(0, p)
+#define AS_AFTER as_float8
+#define AS_AFTER_MASK as_int8
+#define AFTER_LANES ((int8)(0, 1, 0, 1, 0, 1, 0, 1))
+#if VEC == 8
+#define FOLLOWING_even(k, a)                                                                       \
+    (vec)((k).s1, (a).s0, (k).s3, (a).s2, (k).s5, (a).s4, (k).s7, (a).s6)
+#define FOLLOWING_odd(k, a)                                                                        \
+    (vec)((k).s1, (a).s1, (k).s3, (a).s3, (k).s5, (a).s5, (k).s7, (a).s7)
+#else
+#define FOLLOWING_even(k, a) (a).even
+#define FOLLOWING_odd(k, a) (a).odd
+#endif
 #endif
 
 /* --- filters ------------------------------------------------------------------------------ */
@@ -98,74 +135,97 @@ static inline segment find_segment(int index, int batch, int height, int width)
                      index % columns * VEC};
 }
 
-/* B' d of six values */
-#define INPUT_LINE(to, d0, d1, d2, d3, d4, d5)                                                     \
+/* What a work-item knows of a segment: which of its tiles' six rows of inputs there are, a bit each. */
+static inline uint input_rows(segment at, int batch, int height)
+{
+    if (at.n >= batch)
+        return 0;
+    const int past = at.row + 5 - height; /* rows below the image */
+    return (at.row == 0 ? ALL_ROWS & ~1u : ALL_ROWS) & (past > 0 ? ALL_ROWS >> past : ALL_ROWS);
+}
+
+/* Which of the two columns of inputs after each segment the image has: all bits, or none. */
+static inline after_mask columns_after(const segment at[4], int width)
+{
+    const after_mask first = (after_mask)((after_ints)(at[0].column), (after_ints)(at[1].column),
+                                          (after_ints)(at[2].column), (after_ints)(at[3].column));
+    return first + AFTER_LANES + (VEC - 1) < width;
+}
+
+/* B' d of six values of the type T */
+#define INPUT_LINE(T, to, d0, d1, d2, d3, d4, d5)                                                  \
     {                                                                                              \
-        const vec a = fma((vec)(-4), d2, d4), b = fma((vec)(-4), d1, d3);                          \
-        const vec c = d4 - d2, e = 2 * (d3 - d1);                                                  \
-        to(0, fma((vec)(4), d0, fma((vec)(-5), d2, d4)));                                          \
+        const T a = fma((T)(-4), d2, d4), b = fma((T)(-4), d1, d3);                                \
+        const T c = d4 - d2, e = 2 * (d3 - d1);                                                    \
+        to(0, fma((T)(4), d0, fma((T)(-5), d2, d4)));                                              \
         to(1, a + b);                                                                              \
         to(2, a - b);                                                                              \
         to(3, c + e);                                                                              \
         to(4, c - e);                                                                              \
-        to(5, fma((vec)(4), d1, fma((vec)(-5), d3, d5)));                                          \
+        to(5, fma((T)(4), d1, fma((T)(-5), d3, d5)));                                              \
     }
 
-/* Row i of the tiles' inputs, transformed along the row: line[j], a lane a tile. CHECKED segments
- * touch an edge and take zeros from beyond it. */
-static inline void input_row(__global const float *const from[4], const segment at[4], int batch,
-                             int height, int width, int i, bool checked, vec line[6])
+/* B' of a segment's six rows of inputs, VEC columns from `column` on, zeros for those that the image
+ * does not have. */
+static inline void input_columns(__global const float *from, int width, uint rows, int column,
+                                 vec to[6])
 {
-    vec low[4], high[4]; /* of each segment: the inputs from column - 1 on, and from + 3 on */
+    vec d[6];
+    if (rows == ALL_ROWS && column >= 0 && column + VEC <= width) {
 #pragma unroll
-    for (int s = 0; s < 4; s++) {
-        const int row = at[s].row + i - 1;
-        __global const float *p = from[s] + i * width;
-        if (!checked) {
-            low[s] = LOAD(p);
-            high[s] = LOAD(p + 4);
-        } else if (at[s].n < batch && row >= 0 && row < height) {
-            const ivec column = LANES + (at[s].column - 1);
-            low[s] = select((vec)(0), LOAD(p), (column >= 0) & (column < width));
-            high[s] = select((vec)(0), LOAD(p + 4), column + 4 < width);
-        } else {
-            low[s] = high[s] = (vec)(0);
-        }
+        for (int i = 0; i < 6; i++)
+            d[i] = LOAD(from + i * width);
+    } else {
+        const ivec at = LANES + column;
+#pragma unroll
+        for (int i = 0; i < 6; i++)
+            d[i] = rows >> i & 1
+                       ? select((vec)(0), LOAD(from + i * width), (at >= 0) & (at < width))
+                       : (vec)(0);
     }
-    const vec even0 = (vec)(low[0].even, low[1].even), even1 = (vec)(low[2].even, low[3].even);
-    const vec odd0 = (vec)(low[0].odd, low[1].odd), odd1 = (vec)(low[2].odd, low[3].odd);
-    const vec next0 = (vec)(high[0].even, high[1].even), next1 = (vec)(high[2].even, high[3].even);
-    const vec last0 = (vec)(high[0].odd, high[1].odd), last1 = (vec)(high[2].odd, high[3].odd);
-    const vec d0 = (vec)(even0.even, even1.even), d2 = (vec)(even0.odd, even1.odd);
-    const vec d1 = (vec)(odd0.even, odd1.even), d3 = (vec)(odd0.odd, odd1.odd);
-    const vec d4 = (vec)(next0.even, next1.even), d5 = (vec)(last0.even, last1.even);
-#define TO_LINE(j, value) line[j] = value
-    INPUT_LINE(TO_LINE, d0, d1, d2, d3, d4, d5)
+#define TO_COLUMNS(i, value) to[i] = value
+    INPUT_LINE(vec, TO_COLUMNS, d[0], d[1], d[2], d[3], d[4], d[5])
+}
+
+/* The same of the two columns that follow each of the four segments; `there` masks those that the
+ * image does not have. */
+static inline void input_columns_after(__global const float *const from[4], int width,
+                                       const uint rows[4], after_mask there, after to[6])
+{
+    after d[6];
+#pragma unroll
+    for (int i = 0; i < 6; i++) {
+        after_part part[4];
+#pragma unroll
+        for (int s = 0; s < 4; s++)
+            part[s] = rows[s] >> i & 1 ? LOAD_AFTER(from[s] + i * width + VEC) : (after_part)(0);
+        d[i] = AS_AFTER(AS_AFTER_MASK((after)(part[0], part[1], part[2], part[3])) & there);
+    }
+    INPUT_LINE(after, TO_COLUMNS, d[0], d[1], d[2], d[3], d[4], d[5])
 }
 
 /* B' d B of VEC tiles of one plane, to in[p * step]. */
 static inline void transform_input(__global const float *const from[4], const segment at[4],
-                                   int batch, int height, int width, __local float *in, size_t step)
+                                   const uint rows[4], after_mask there, int width,
+                                   __local float *in, size_t step)
 {
-    vec lines[6][6];
-    bool checked = false;
+    vec columns[4][6];
+    after following[6];
+#pragma unroll
     for (int s = 0; s < 4; s++)
-        checked |= at[s].n >= batch || at[s].row == 0 || at[s].row + 5 > height ||
-                   at[s].column == 0 || at[s].column + VEC + 3 > width;
-    if (checked) {
+        input_columns(from[s], width, rows[s], at[s].column - 1, columns[s]);
+    input_columns_after(from, width, rows, there, following);
 #pragma unroll
-        for (int i = 0; i < 6; i++)
-            input_row(from, at, batch, height, width, i, true, lines[i]);
-    } else {
-#pragma unroll
-        for (int i = 0; i < 6; i++)
-            input_row(from, at, batch, height, width, i, false, lines[i]);
-    }
-#pragma unroll
-    for (int j = 0; j < 6; j++) {
-#define TO_IN(i, value) STORE(value, in + (6 * i + j) * step)
-        INPUT_LINE(TO_IN, lines[0][j], lines[1][j], lines[2][j], lines[3][j], lines[4][j],
-                   lines[5][j])
+    for (int i = 0; i < 6; i++) {
+        const vec even0 = (vec)(columns[0][i].even, columns[1][i].even);
+        const vec even1 = (vec)(columns[2][i].even, columns[3][i].even);
+        const vec odd0 = (vec)(columns[0][i].odd, columns[1][i].odd);
+        const vec odd1 = (vec)(columns[2][i].odd, columns[3][i].odd);
+        const vec d0 = (vec)(even0.even, even1.even), d2 = (vec)(even0.odd, even1.odd);
+        const vec d1 = (vec)(odd0.even, odd1.even), d3 = (vec)(odd0.odd, odd1.odd);
+        const vec d4 = FOLLOWING_even(d0, following[i]), d5 = FOLLOWING_odd(d1, following[i]);
+#define TO_IN(j, value) STORE(value, in + (6 * i + j) * step)
+        INPUT_LINE(vec, TO_IN, d0, d1, d2, d3, d4, d5)
     }
 }
 
@@ -181,15 +241,26 @@ static inline void transform_input(__global const float *const from[4], const se
         y[3] = fma((vec)(8), e, d) + m5;                                                           \
     }
 
-/* A' m A of VEC tiles, as rows of the four segments: y[i][s]. m[p] lies `step` vectors apart. */
-static inline void transform_output(const vec *m, int step, vec y[4][4])
+/* What follows the sums of an output channel, and where they go. */
+typedef struct {
+    float bias;
+    int relu, add;
+    dropout d;
+} finish;
+
+/* A' m A of VEC tiles, as rows of the four segments, finished and stored: to[s] is where segment s
+ * begins in its plane. m[p] lies `step` vectors apart. `whole` segments have all their rows and
+ * columns. words[i / 2][s] are those of row i for dropout. */
+static inline void put_outputs(const vec *m, int step, const segment at[4], bool whole,
+                               __global float *const to[4], const finish f, const uvec words[2][4],
+                               int batch, int height, int width)
 {
     vec columns[6][4];
-#pragma unroll
+#pragma unroll 1
     for (int j = 0; j < 6; j++)
         OUTPUT_LINE(columns[j], m[j * step], m[(6 + j) * step], m[(12 + j) * step],
                     m[(18 + j) * step], m[(24 + j) * step], m[(30 + j) * step])
-#pragma unroll
+#pragma unroll 1
     for (int i = 0; i < 4; i++) {
         vec of[4]; /* column k of the tiles; then in turns */
         OUTPUT_LINE(of, columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i],
@@ -205,14 +276,23 @@ static inline void transform_output(const vec *m, int step, vec y[4][4])
         turns[2].even = AS_PAIRS(high01).lo, turns[2].odd = AS_PAIRS(high23).lo;
         turns[3].even = AS_PAIRS(high01).hi, turns[3].odd = AS_PAIRS(high23).hi;
 #pragma unroll
-        for (int s = 0; s < 4; s++)
-            y[i][s] = AS_VEC(turns[s]);
+        for (int s = 0; s < 4; s++) {
+            vec value = AS_VEC(turns[s]) + f.bias;
+            if (f.relu)
+                value = fmax(value, (vec)(0));
+            if (f.d.threshold)
+                value = drop(value, words[i / 2][s], f.d, at[s].row + i);
+            if (whole)
+                STORE(f.add ? value + LOAD(to[s] + i * width) : value, to[s] + i * width);
+            else if (at[s].n < batch && at[s].row + i < height)
+                update_row(to[s] + i * width, value, at[s].column, width, f.add);
+        }
     }
 }
 
 /* products[p][o][b] = sum over c of filters[p][c][o] * in[p][c][b] */
 static inline void multiply(__global const float *filters, __local const float *in, int in_channels,
-                            vec products[PLACES][OUT][BLOCKS])
+                            vec products[PLACES][OUT * BLOCKS + 1])
 {
     for (int p = 0; p < PLACES; p++) {
         vec sum[OUT][BLOCKS];
@@ -234,40 +314,34 @@ static inline void multiply(__global const float *filters, __local const float *
             in += BLOCKS * VEC;
             filters += OUT;
         }
+        in += VEC;
 #pragma unroll
         for (int o = 0; o < OUT; o++)
 #pragma unroll
             for (int b = 0; b < BLOCKS; b++)
-                products[p][o][b] = sum[o][b];
+                products[p][o * BLOCKS + b] = sum[o][b];
     }
 }
 
-/* Bias, ReLU and dropout of four channels from `channel` on, written to y or added to it. */
-static inline void finish(const vec rows[4][4][4], const segment at[4], int channel,
-                          __global float *y, ulong y_stride, uint y_plane,
-                          __global const float *bias, int out_channels, int batch, int height,
-                          int width, int relu, dropout d, int add)
+static inline bool is_whole(const segment at[4], int batch, int height, int width)
 {
-    uvec words[4];
-    for (int s = 0; s < 4; s++) {
-        if (at[s].n >= batch)
-            continue;
-        __global float *to = y + at[s].n * y_stride + at[s].row * width + at[s].column;
-        for (int i = 0; i < min(4, height - at[s].row); i++) {
-            const int row = at[s].row + i;
-            if (d.threshold && i % 2 == 0)
-                dropout_words(words, d, at[s].n, channel, row, at[s].column, width);
-            for (int t = 0; t < min(4, out_channels - channel); t++) {
-                vec value = rows[t][i][s] + (bias ? bias[channel + t] : 0.0f);
-                if (relu)
-                    value = fmax(value, (vec)(0));
-                if (d.threshold)
-                    value = drop(value, words[t], d, row);
-                update_row(to + (channel + t) * (size_t)y_plane + i * width, value, at[s].column,
-                           width, add);
-            }
+    bool whole = true;
+    for (int s = 0; s < 4; s++)
+        whole &= at[s].n < batch && at[s].row + 4 <= height && at[s].column + VEC <= width;
+    return whole;
+}
+
+/* What dropout needs for the rows of four channels from `channel` on: words[c % 4][row / 2][s]. */
+static inline void draw_words(uvec words[4][2][4], dropout d, int channel, const segment at[4],
+                              int width)
+{
+    for (int s = 0; s < 4; s++)
+        for (int pair = 0; pair < 2; pair++) {
+            uvec four[4];
+            dropout_words(four, d, at[s].n, channel, at[s].row + 2 * pair, at[s].column, width);
+            for (int t = 0; t < 4; t++)
+                words[t][pair][s] = four[t];
         }
-    }
 }
 
 /* One work-item: BLOCKS vectors of tiles (dimension 0) in `groups` times OUT channels
@@ -286,34 +360,61 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
     y += y_offset;
     bias = bias ? bias + bias_offset : bias;
     filters += filters_offset;
+    __global const float *from[BLOCKS][4];
+    uint rows[BLOCKS][4];
+    after_mask there[BLOCKS];
     for (int b = 0; b < BLOCKS; b++) {
-        __global const float *from[4];
         for (int s = 0; s < 4; s++) {
-            at[b][s] = find_segment((get_global_id(0) * BLOCKS + b) * 4 + s, batch, height, width);
-            from[s] = x + at[b][s].n * x_stride + (at[b][s].row - 1) * width + at[b][s].column - 1;
+            const segment found =
+                find_segment((get_global_id(0) * BLOCKS + b) * 4 + s, batch, height, width);
+            at[b][s] = found;
+            from[b][s] = x + found.n * x_stride + (found.row - 1) * width + found.column - 1;
+            rows[b][s] = input_rows(found, batch, height);
         }
-        if (at[b][0].n >= batch && b == 0)
-            return;
-        for (int c = 0; c < in_channels; c++) {
-            transform_input(from, at[b], batch, height, width, in + (c * BLOCKS + b) * VEC,
-                            (size_t)in_channels * BLOCKS * VEC);
-            for (int s = 0; s < 4; s++)
-                from[s] += x_plane;
-        }
+        there[b] = columns_after(at[b], width);
     }
+    if (at[0][0].n >= batch)
+        return;
+    for (int c = 0; c < in_channels; c++)
+        for (int b = 0; b < BLOCKS; b++) {
+            if (c + 1 < in_channels)
+                for (int s = 0; s < 4; s++)
+                    for (int i = 2; i < 6; i++) /* the two first are those of the tiles above */
+                        PREFETCH(from[b][s] + x_plane + i * width + VEC / 2);
+            transform_input(from[b], at[b], rows[b], there[b], width, in + (c * BLOCKS + b) * VEC,
+                            (size_t)(in_channels * BLOCKS + 1) * VEC);
+            for (int s = 0; s < 4; s++)
+                from[b][s] += x_plane;
+        }
     const int first = get_global_id(1) * groups * OUT;
     const int end = min(first + groups * OUT, out_channels);
     for (int channel = first; channel < end; channel += OUT) {
-        vec products[PLACES][OUT][BLOCKS];
-        multiply(filters + (size_t)channel * PLACES * in_channels, in, in_channels, products);
+        vec products[PLACES][OUT * BLOCKS + 1];
         for (int b = 0; b < BLOCKS; b++)
-            for (int o = 0; o < OUT && channel + o < end; o += 4) {
-                vec rows[4][4][4];
-                for (int t = 0; t < 4; t++)
-                    transform_output(&products[0][o + t][b], OUT * BLOCKS, rows[t]);
-                finish(rows, at[b], channel + o, y, y_stride, y_plane, bias, out_channels, batch,
-                       height, width, relu, d, add);
+            for (int s = 0; s < 4 && at[b][s].n < batch; s++)
+                for (int o = 0; o < OUT && channel + o < end; o++)
+                    for (int i = 0; i < 4; i++)
+                        PREFETCH(y + at[b][s].n * y_stride + (channel + o) * (size_t)y_plane +
+                                 (at[b][s].row + i) * width + at[b][s].column);
+        multiply(filters + (size_t)channel * PLACES * in_channels, in, in_channels, products);
+        for (int b = 0; b < BLOCKS; b++) {
+            const bool whole = is_whole(at[b], batch, height, width);
+            uvec words[4][2][4];
+            for (int o = 0; o < OUT && channel + o < end; o++) {
+                __global float *to[4];
+                for (int s = 0; s < 4; s++)
+                    to[s] = y + at[b][s].n * y_stride + (channel + o) * (size_t)y_plane +
+                            at[b][s].row * width + at[b][s].column;
+                if (threshold && o % 4 == 0)
+                    draw_words(words, d, channel + o, at[b], width);
+                const finish f = {.bias = bias ? bias[channel + o] : 0.0f,
+                                  .relu = relu,
+                                  .add = add,
+                                  .d = d};
+                put_outputs(&products[0][o * BLOCKS + b], OUT * BLOCKS + 1, at[b], whole, to, f,
+                            words[o % 4], batch, height, width);
             }
+        }
     }
 }
 
@@ -340,33 +441,43 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
         to(5, g3);                                                                                 \
     }
 
-/* G4 dy G4' of VEC tiles of one plane, to out[p * step]. */
+/* G4 of a segment's four rows of gradients, `count` of which the image has; likewise its columns. */
+static inline void gradient_columns(__global const float *from, int width, int count, int column,
+                                    vec to[6])
+{
+    vec d[4];
+    if (count >= 4 && column + VEC <= width) {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            d[i] = LOAD(from + i * width);
+    } else {
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            d[i] = i < count ? select((vec)(0), LOAD(from + i * width), LANES + column < width)
+                             : (vec)(0);
+    }
+    GRADIENT_LINE(TO_COLUMNS, d[0], d[1], d[2], d[3])
+}
+
+/* G4 dy G4' of VEC tiles of one plane, to out[p * step]; count[s]: the rows of segment s. */
 static inline void transform_gradient(__global const float *const from[4], const segment at[4],
-                                      int batch, int height, int width, __local float *out,
+                                      const int count[4], int width, __local float *out,
                                       size_t step)
 {
-    vec lines[4][6];
+    vec columns[4][6];
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-        vec part[4];
+    for (int s = 0; s < 4; s++)
+        gradient_columns(from[s], width, count[s], at[s].column, columns[s]);
 #pragma unroll
-        for (int s = 0; s < 4; s++)
-            part[s] = at[s].n < batch && at[s].row + i < height
-                          ? select((vec)(0), LOAD(from[s] + i * width),
-                                   LANES + at[s].column < width)
-                          : (vec)(0);
-        const vec even0 = (vec)(part[0].even, part[1].even);
-        const vec even1 = (vec)(part[2].even, part[3].even);
-        const vec odd0 = (vec)(part[0].odd, part[1].odd), odd1 = (vec)(part[2].odd, part[3].odd);
+    for (int i = 0; i < 6; i++) {
+        const vec even0 = (vec)(columns[0][i].even, columns[1][i].even);
+        const vec even1 = (vec)(columns[2][i].even, columns[3][i].even);
+        const vec odd0 = (vec)(columns[0][i].odd, columns[1][i].odd);
+        const vec odd1 = (vec)(columns[2][i].odd, columns[3][i].odd);
         const vec g0 = (vec)(even0.even, even1.even), g2 = (vec)(even0.odd, even1.odd);
         const vec g1 = (vec)(odd0.even, odd1.even), g3 = (vec)(odd0.odd, odd1.odd);
-#define TO_LINES(j, value) lines[i][j] = value
-        GRADIENT_LINE(TO_LINES, g0, g1, g2, g3)
-    }
-#pragma unroll
-    for (int j = 0; j < 6; j++) {
-#define TO_OUT(i, value) STORE(value, out + (6 * i + j) * step)
-        GRADIENT_LINE(TO_OUT, lines[0][j], lines[1][j], lines[2][j], lines[3][j])
+#define TO_OUT(j, value) STORE(value, out + (6 * i + j) * step)
+        GRADIENT_LINE(TO_OUT, g0, g1, g2, g3)
     }
 }
 
@@ -458,38 +569,44 @@ __kernel void winograd_weights(__global const float *x, ulong x_offset, ulong x_
     for (int v = 0; v < vectors; v += blocks) {
         for (int b = 0; b < blocks; b++) {
             segment at[4];
+            uint rows[4];
+            int count[4];
             __global const float *from[4], *gradient[4];
             const int first = (get_global_id(0) * vectors + v + b) * 4;
             for (int s = 0; s < 4; s++) {
                 at[s] = find_segment(first + s, batch, height, width);
                 if (v + b >= vectors)
                     at[s].n = batch;
+                rows[s] = input_rows(at[s], batch, height);
+                count[s] = at[s].n < batch ? height - at[s].row : 0;
                 from[s] = x + at[s].n * x_stride + (at[s].row - 1) * width + at[s].column - 1;
                 gradient[s] = dy + at[s].n * dy_stride + first_out * (size_t)dy_plane +
                               at[s].row * width + at[s].column;
             }
+            const after_mask there = columns_after(at, width);
             for (int o = 0; o < outs; o++) {
-                segment there[4];
-                for (int s = 0; s < 4; s++) {
-                    there[s] = at[s];
-                    if (first_out + o >= out_channels)
-                        there[s].n = batch;
-                }
-                transform_gradient(gradient, there, batch, height, width,
-                                   out + o * tiles + b * VEC, (size_t)outs * tiles);
+                if (first_out + o == out_channels) /* zeros from here on */
+                    for (int s = 0; s < 4; s++)
+                        count[s] = 0;
+                for (int s = 0; s < 4; s++)
+                    for (int i = 0; i < min(4, count[s]); i++)
+                        PREFETCH(gradient[s] + dy_plane + i * width);
+                transform_gradient(gradient, at, count, width, out + o * tiles + b * VEC,
+                                   (size_t)outs * tiles);
                 for (int s = 0; s < 4; s++)
                     gradient[s] += dy_plane;
             }
             for (int c = 0; c < lanes; c += VEC) {
                 for (int i = 0; i < VEC; i++) {
-                    segment there[4];
-                    for (int s = 0; s < 4; s++) {
-                        there[s] = at[s];
-                        if (c + i >= in_channels)
-                            there[s].n = batch;
+                    if (c + i >= in_channels) {
+                        for (int p = 0; p < PLACES; p++)
+                            STORE((vec)(0), turned + (p * VEC + i) * VEC);
+                        continue;
                     }
-                    transform_input(from, there, batch, height, width, turned + i * VEC,
-                                    VEC * VEC);
+                    for (int s = 0; s < 4 && rows[s]; s++)
+                        for (int row = 2; row < 6; row++)
+                            PREFETCH(from[s] + x_plane + row * width + VEC / 2);
+                    transform_input(from, at, rows, there, width, turned + i * VEC, VEC * VEC);
                     for (int s = 0; s < 4; s++)
                         from[s] += x_plane;
                 }

@@ -7,11 +7,14 @@
 #ifndef TILE
 #define TILE 2 /* output channels a work-item owns, each with its four taps */
 #endif
+#ifndef BLOCKS
+#define BLOCKS 1 /* vectors of input pixels, in forward */
+#endif
 #ifndef TILE_BACK
 #define TILE_BACK 4 /* input channels, in the gradient by the data */
 #endif
 #ifndef TILE_IN
-#define TILE_IN 2 /* input channels, in the gradient by the weights */
+#define TILE_IN 4 /* input channels, in the gradient by the weights, with one output channel */
 #endif
 #ifndef CHANNELS_FIRST
 #define CHANNELS_FIRST 0 /* neighbouring work-items differ in channels, else in columns */
@@ -57,62 +60,103 @@ static vec interleave_high(vec even, vec odd)
 }
 #endif
 
-/* A work-item's channel tile and column; the third dimension counts rows of all images. */
+/* A work-item's channel tile and its first vector of input pixels, counted over all rows of all
+ * images. */
 #if CHANNELS_FIRST
 #define CHANNEL_TILE get_global_id(0)
-#define COLUMN (get_global_id(1) * VEC)
+#define PIXELS get_global_id(1)
 #else
 #define CHANNEL_TILE get_global_id(1)
-#define COLUMN (get_global_id(0) * VEC)
+#define PIXELS get_global_id(0)
 #endif
+
+/* A vector of input pixels. */
+typedef struct {
+    int n, i, j;
+} pixels;
+
+static inline pixels find_pixels(int index, int height, int width)
+{
+    const int columns = (width + VEC - 1) / VEC, row = index / columns;
+    return (pixels){row / height, row % height, index % columns * VEC};
+}
+
+/* Outputs 2 j, 2 j + 1, ... of a row, from the even and the odd ones of them. */
+static inline void store_outputs(__global float *to, vec even, vec odd, int j, int width)
+{
+    if (j + VEC <= width) {
+        STORE_PAIRS(even, odd, to)
+        return;
+    }
+    float evens[VEC], odds[VEC];
+    STORE(even, evens);
+    STORE(odd, odds);
+    for (int lane = 0; j + lane < width; lane++) {
+        to[2 * lane] = evens[lane];
+        to[2 * lane + 1] = odds[lane];
+    }
+}
 
 __kernel void conv_transpose2d_forward(__global const float *x, ulong x_offset, ulong x_stride,
                                        uint x_plane, __global float *y, ulong y_offset,
                                        ulong y_stride, uint y_plane, __global const float *w,
                                        ulong w_offset, __global const float *bias,
                                        ulong bias_offset, int in_channels, int out_channels,
-                                       int height, int width)
+                                       int batch, int height, int width)
 {
-    const int o = CHANNEL_TILE * TILE, j = COLUMN;
-    const int i = get_global_id(2) % height, n = get_global_id(2) / height;
-    if (o >= out_channels || j >= width)
+    const int o = CHANNEL_TILE * TILE;
+    if (o >= out_channels || find_pixels(PIXELS * BLOCKS, height, width).n >= batch)
         return;
-    x += x_offset + n * x_stride + i * width + j;
-    y += y_offset + n * y_stride + (size_t)2 * i * (2 * width) + 2 * j;
-    vec sum[TILE][4];
-    __global const float *weights[TILE];
+    vec sum[BLOCKS][TILE][4];
+    __global const float *weights[TILE], *from[BLOCKS];
+    __global float *to[BLOCKS];
+    pixels at[BLOCKS];
+    for (int b = 0; b < BLOCKS; b++) {
+        at[b] = find_pixels(PIXELS * BLOCKS + b, height, width);
+        const int n = min(at[b].n, batch - 1);
+        from[b] = x + x_offset + n * x_stride + at[b].i * width + at[b].j;
+        to[b] = y + y_offset + n * y_stride + o * (size_t)y_plane +
+                (size_t)2 * at[b].i * (2 * width) + 2 * at[b].j;
+        for (int t = 0; t < TILE && o + t < out_channels; t++)
+            for (int a = 0; a < 2; a++)
+                for (int half_row = 0; half_row < 2; half_row++)
+                    PREFETCH(to[b] + t * (size_t)y_plane + (2 * a * width + half_row * VEC));
+    }
 #pragma unroll
     for (int t = 0; t < TILE; t++) {
         const int channel = min(o + t, out_channels - 1);
         weights[t] = w + w_offset + channel * 4;
-        for (int tap = 0; tap < 4; tap++)
-            sum[t][tap] = (vec)(bias[bias_offset + channel]);
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++)
+#pragma unroll
+            for (int tap = 0; tap < 4; tap++)
+                sum[b][t][tap] = (vec)(bias[bias_offset + channel]);
     }
     for (int c = 0; c < in_channels; c++) {
-        const vec in = LOAD(x + c * (size_t)x_plane);
+        vec in[BLOCKS];
+#pragma unroll
+        for (int b = 0; b < BLOCKS; b++) {
+            in[b] = LOAD(from[b]);
+            from[b] += x_plane;
+        }
 #pragma unroll
         for (int t = 0; t < TILE; t++) {
 #pragma unroll
             for (int tap = 0; tap < 4; tap++)
-                sum[t][tap] = fma((vec)(weights[t][tap]), in, sum[t][tap]);
+#pragma unroll
+                for (int b = 0; b < BLOCKS; b++)
+                    sum[b][t][tap] = fma((vec)(weights[t][tap]), in[b], sum[b][t][tap]);
             weights[t] += out_channels * 4;
         }
     }
-    for (int t = 0; t < TILE && o + t < out_channels; t++)
-        for (int a = 0; a < 2; a++) {
-            __global float *to = y + (o + t) * (size_t)y_plane + a * 2 * width;
-            if (j + VEC <= width) {
-                STORE_PAIRS(sum[t][2 * a], sum[t][2 * a + 1], to)
-                continue;
-            }
-            float even[VEC], odd[VEC];
-            STORE(sum[t][2 * a], even);
-            STORE(sum[t][2 * a + 1], odd);
-            for (int lane = 0; j + lane < width; lane++) {
-                to[2 * lane] = even[lane];
-                to[2 * lane + 1] = odd[lane];
-            }
-        }
+#pragma unroll
+    for (int b = 0; b < BLOCKS; b++)
+#pragma unroll
+        for (int t = 0; t < TILE; t++)
+            if (at[b].n < batch && o + t < out_channels)
+                for (int a = 0; a < 2; a++)
+                    store_outputs(to[b] + t * (size_t)y_plane + a * 2 * width, sum[b][t][2 * a],
+                                  sum[b][t][2 * a + 1], at[b].j, width);
 }
 
 /* dx[n, c, i, j] (+)= sum over o, a, b of w[c, o, a, b] * dy[n, o, 2 i + a, 2 j + b] */
@@ -120,15 +164,15 @@ __kernel void conv_transpose2d_backward_data(__global const float *dy, ulong dy_
                                              ulong dy_stride, uint dy_plane, __global float *dx,
                                              ulong dx_offset, ulong dx_stride, uint dx_plane,
                                              __global const float *w, ulong w_offset,
-                                             int in_channels, int out_channels, int height,
-                                             int width, int add)
+                                             int in_channels, int out_channels, int batch,
+                                             int height, int width, int add)
 {
-    const int c = CHANNEL_TILE * TILE_BACK, j = COLUMN;
-    const int i = get_global_id(2) % height, n = get_global_id(2) / height;
-    if (c >= in_channels || j >= width)
+    const int c = CHANNEL_TILE * TILE_BACK;
+    const pixels at = find_pixels(PIXELS, height, width);
+    if (c >= in_channels || at.n >= batch)
         return;
-    dy += dy_offset + n * dy_stride + (size_t)2 * i * (2 * width) + 2 * j;
-    dx += dx_offset + n * dx_stride + i * width + j;
+    dy += dy_offset + at.n * dy_stride + (size_t)2 * at.i * (2 * width) + 2 * at.j;
+    dx += dx_offset + at.n * dx_stride + at.i * width + at.j;
     w += w_offset;
     vec sum[TILE_BACK];
     __global const float *weights[TILE_BACK];
@@ -150,13 +194,13 @@ __kernel void conv_transpose2d_backward_data(__global const float *dy, ulong dy_
         }
     for (int t = 0; t < TILE_BACK && c + t < in_channels; t++) {
         __global float *to = dx + (c + t) * (size_t)dx_plane;
-        store_row(to, add ? sum[t] + LOAD(to) : sum[t], j, width);
+        store_row(to, add ? sum[t] + LOAD(to) : sum[t], at.j, width);
     }
 }
 
 /* dw[c, o, a, b] = sum over n, i, j of x[n, c, i, j] * dy[n, o, 2 i + a, 2 j + b]
  *
- * A work-item owns TILE_IN x TILE filters over one chunk of the batch's rows, as in conv2d.cl; and,
+ * A work-item owns the filters from TILE_IN inputs to one output over one chunk of the batch's rows, as in conv2d.cl; and,
  * where it has the first input channels, the gradient of the bias:
  * partial_bias[k * out_channels + o] = sum of dy over chunk k. */
 __kernel void conv_transpose2d_backward_weights(__global const float *x, ulong x_offset,
@@ -169,55 +213,51 @@ __kernel void conv_transpose2d_backward_weights(__global const float *x, ulong x
                                                 int chunk_rows)
 {
     const int in_tiles = (in_channels + TILE_IN - 1) / TILE_IN;
-    const int c = get_global_id(0) % in_tiles * TILE_IN, o = get_global_id(0) / in_tiles * TILE;
+    const int c = get_global_id(0) % in_tiles * TILE_IN, o = get_global_id(0) / in_tiles;
     const int first_row = get_global_id(1) * chunk_rows;
     const int rows = min(chunk_rows, batch * height - first_row);
     if (o >= out_channels || rows <= 0)
         return;
-    vec sum[TILE_IN][TILE][4], bias[TILE];
-    for (int t = 0; t < TILE; t++) {
-        bias[t] = (vec)(0);
-        for (int s = 0; s < TILE_IN; s++)
-            for (int tap = 0; tap < 4; tap++)
-                sum[s][t][tap] = (vec)(0);
-    }
+    vec sum[TILE_IN][4], bias = (vec)(0);
+    for (int s = 0; s < TILE_IN; s++)
+        for (int tap = 0; tap < 4; tap++)
+            sum[s][tap] = (vec)(0);
     for (int row = first_row; row < first_row + rows; row++) {
         const int n = row / height, i = row % height;
         __global const float *in = x + x_offset + n * x_stride + i * width;
-        __global const float *out = dy + dy_offset + n * dy_stride + (size_t)2 * i * (2 * width);
+        __global const float *out =
+            dy + dy_offset + n * dy_stride + o * (size_t)dy_plane + (size_t)2 * i * (2 * width);
         for (int j = 0; j < width; j += VEC) {
-            const ivec inside = LANES + j < width;
             vec value[TILE_IN];
 #pragma unroll
             for (int s = 0; s < TILE_IN; s++)
                 value[s] = LOAD(in + min(c + s, in_channels - 1) * (size_t)x_plane + j);
 #pragma unroll
-            for (int t = 0; t < TILE; t++)
-#pragma unroll
-                for (int a = 0; a < 2; a++) {
-                    vec even, odd;
-                    LOAD_PAIRS(even, odd,
-                               out + min(o + t, out_channels - 1) * (size_t)dy_plane +
-                                   a * 2 * width + 2 * j)
+            for (int a = 0; a < 2; a++) {
+                vec even, odd;
+                LOAD_PAIRS(even, odd, out + a * 2 * width + 2 * j)
+                if (j + VEC > width) { /* what lies past the row may be anything */
+                    const ivec inside = LANES + j < width;
                     even = select((vec)(0), even, inside);
                     odd = select((vec)(0), odd, inside);
-                    bias[t] += even + odd;
 #pragma unroll
-                    for (int s = 0; s < TILE_IN; s++) {
-                        const vec x_value = select((vec)(0), value[s], inside);
-                        sum[s][t][2 * a] = fma(x_value, even, sum[s][t][2 * a]);
-                        sum[s][t][2 * a + 1] = fma(x_value, odd, sum[s][t][2 * a + 1]);
-                    }
+                    for (int s = 0; s < TILE_IN; s++)
+                        value[s] = select((vec)(0), value[s], inside);
                 }
+                bias += even + odd;
+#pragma unroll
+                for (int s = 0; s < TILE_IN; s++) {
+                    sum[s][2 * a] = fma(value[s], even, sum[s][2 * a]);
+                    sum[s][2 * a + 1] = fma(value[s], odd, sum[s][2 * a + 1]);
+                }
+            }
         }
     }
     const size_t chunk = get_global_id(1);
     __global float *to = partial + partial_offset + chunk * in_channels * out_channels * 4;
-    for (int t = 0; t < TILE && o + t < out_channels; t++) {
-        for (int s = 0; s < TILE_IN && c + s < in_channels; s++)
-            for (int tap = 0; tap < 4; tap++)
-                to[((c + s) * out_channels + o + t) * 4 + tap] = SUM(sum[s][t][tap]);
-        if (c == 0)
-            partial[bias_offset + chunk * out_channels + o + t] = SUM(bias[t]);
-    }
+    for (int s = 0; s < TILE_IN && c + s < in_channels; s++)
+        for (int tap = 0; tap < 4; tap++)
+            to[((c + s) * out_channels + o) * 4 + tap] = SUM(sum[s][tap]);
+    if (c == 0)
+        partial[bias_offset + chunk * out_channels + o] = SUM(bias);
 }

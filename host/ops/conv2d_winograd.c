@@ -3,28 +3,37 @@
 #include "ops/conv2d.h"
 #include "ops/share.h"
 
-/* As in cl/conv2d_winograd.cl. 8 x 2 sums leave room in 32 registers for inputs and a filter. */
+/* As in cl/conv2d_winograd.cl. */
 #define PLACES 36
-#define OUT 8
-#define BLOCKS_MAX 2
 #define WIDE 2
 #define TILE 4     /* rows and columns of outputs */
 #define SEGMENTS 4 /* of a vector of tiles */
 
-static size_t local_bytes(const struct rt_device *device, int in_channels, int blocks)
+/* What a work-item multiplies at a time. 16 sums leave room in 32 registers for the factors. */
+struct block {
+    int vectors; /* of tiles; 0: local memory has no room for one */
+    int outs;    /* output channels */
+};
+static const struct block wide = {4, 4}, narrow = {2, 8}, narrowest = {1, 8};
+
+/* The transformed inputs of so wide a block stay in a core's own cache; others are read from further
+ * away, and each of them for more output channels. */
+#define WIDE_BYTES ((size_t)320 << 10)
+
+static size_t local_bytes(const struct rt_device *device, int in_channels, int vectors)
 {
-    return sizeof(float) * PLACES * (size_t)in_channels * (size_t)blocks *
+    return sizeof(float) * PLACES * ((size_t)in_channels * (size_t)vectors + 1) *
            (size_t)rt_device_vector(device);
 }
 
-/* Vectors of tiles of a work-item: as many as local memory has room for; 0 where it has none. */
-static int blocks_for(const struct rt_device *device, int in_channels)
+static struct block block_for(const struct rt_device *device, int in_channels)
 {
-    int blocks = BLOCKS_MAX;
-    while (blocks > 0 &&
-           local_bytes(device, in_channels, blocks) > rt_device_describe(device)->local_bytes)
-        blocks--;
-    return blocks;
+    const size_t room = rt_device_describe(device)->local_bytes;
+    if (local_bytes(device, in_channels, wide.vectors) <= (room < WIDE_BYTES ? room : WIDE_BYTES))
+        return wide;
+    if (local_bytes(device, in_channels, narrow.vectors) <= room)
+        return narrow;
+    return local_bytes(device, in_channels, narrowest.vectors) <= room ? narrowest : (struct block){0};
 }
 
 /* What the part sums over. */
@@ -40,6 +49,7 @@ static int in_channels_of(const struct rt_conv2d *a, struct rt_shape x, enum rt_
 #define PARTIAL_BYTES ((size_t)8 << 20)
 #define ITEMS_MAX 16
 #define OUTS_MAX 64 /* output channels of a work-item */
+#define WEIGHT_OUTS 8 /* of them at a time */
 #define WEIGHT_BLOCKS_MAX 4
 
 struct weights_share {
@@ -73,7 +83,7 @@ static struct weights_share share_weights(const struct rt_device *device, const 
     const size_t lanes = rt_ceil_div((size_t)x.c, vector);
     struct weights_share s = {.wide = lanes % WIDE == 0 ? WIDE : 1, .lanes = (int)(lanes * vector)};
     size_t groups = rt_ceil_div((size_t)a->channels, OUTS_MAX);
-    s.outs = (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), OUT) * OUT);
+    s.outs = (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), WEIGHT_OUTS) * WEIGHT_OUTS);
     s.padded = (int)groups * s.outs;
     size_t room = rt_device_describe(device)->buffer_bytes / 4;
     room = room < PARTIAL_BYTES ? room : PARTIAL_BYTES; /* less only on the smallest devices */
@@ -98,7 +108,7 @@ static bool supports(const struct rt_device *device, const struct rt_conv2d *a, 
         return false;
     if (part == RT_CONV2D_BACKWARD_WEIGHTS)
         return share_weights(device, a, x).blocks > 0;
-    return blocks_for(device, in_channels_of(a, x, part)) > 0;
+    return block_for(device, in_channels_of(a, x, part)).vectors > 0;
 }
 
 /* The transformed filters, or the partial sums of their gradients. */
@@ -110,7 +120,8 @@ static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a,
         return s.items * PLACES * (size_t)s.padded * (size_t)s.lanes;
     }
     int in = in_channels_of(a, x, part), out = x.c + a->channels - in;
-    return PLACES * (size_t)in * rt_ceil_div((size_t)out, OUT) * OUT;
+    const size_t outs = (size_t)block_for(device, in).outs;
+    return PLACES * (size_t)in * rt_ceil_div((size_t)out, outs) * outs;
 }
 
 /* How the channels of both sides lie in the weights. */
@@ -119,21 +130,23 @@ struct filters {
 };
 
 static rt_status transform_filters(const struct rt_op_call *call, const char *options,
-                                   struct filters f, int in_channels, int out_channels)
+                                   struct filters f, struct block block, int in_channels,
+                                   int out_channels)
 {
     return RT_LAUNCH(call->device, "conv2d_winograd.cl", "winograd_filters", options,
-                     (in_channels, rt_ceil_div((size_t)out_channels, OUT), 1),
+                     (in_channels, rt_ceil_div((size_t)out_channels, (size_t)block.outs), 1),
                      rt_buffer_argument(call->p[0].buffer), rt_ulong(call->p[0].offset),
                      rt_buffer_argument(call->scratch.buffer), rt_ulong(call->scratch.offset),
                      rt_int(in_channels), rt_int(out_channels), rt_int(f.out_step),
                      rt_int(f.in_step), rt_int(f.turn));
 }
 
-/* OUT channels at a time: how often a work-item does so. All of them, unless that leaves compute
- * units idle. */
-static size_t groups_for(const struct rt_device *device, size_t items, int out_channels)
+/* A block's output channels at a time: how often a work-item does so. All of them, unless that leaves
+ * compute units idle. */
+static size_t groups_for(const struct rt_device *device, struct block block, size_t items,
+                         int out_channels)
 {
-    size_t groups = rt_ceil_div((size_t)out_channels, OUT);
+    size_t groups = rt_ceil_div((size_t)out_channels, (size_t)block.outs);
     size_t wanted = rt_ceil_div(4 * (size_t)rt_device_describe(device)->units, items);
     return rt_ceil_div(groups, wanted < groups ? wanted : groups);
 }
@@ -149,12 +162,12 @@ static rt_status convolve(const struct rt_op_call *call, const struct rt_tensor 
                           const struct rt_tensor *y, struct filters f, struct epilogue e)
 {
     const struct rt_shape in = x->shape, out = y->shape;
-    const int blocks = blocks_for(call->device, in.c);
-    const size_t items = rt_ceil_div(vectors_of(call->device, in), (size_t)blocks);
-    const size_t groups = groups_for(call->device, items, out.c);
+    const struct block block = block_for(call->device, in.c);
+    const size_t items = rt_ceil_div(vectors_of(call->device, in), (size_t)block.vectors);
+    const size_t groups = groups_for(call->device, block, items, out.c);
     char options[64];
-    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d", OUT, blocks);
-    rt_status status = transform_filters(call, options, f, in.c, out.c);
+    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d", block.outs, block.vectors);
+    rt_status status = transform_filters(call, options, f, block, in.c, out.c);
     if (status < 0)
         return status;
     const struct rt_argument arguments[] = {RT_TENSOR(*x),
@@ -172,13 +185,13 @@ static rt_status convolve(const struct rt_op_call *call, const struct rt_tensor 
                                             rt_int(e.relu),
                                             RT_DROPOUT(e.dropout),
                                             rt_int(e.add),
-                                            rt_local(local_bytes(call->device, in.c, blocks))};
+                                            rt_local(local_bytes(call->device, in.c, block.vectors))};
     return rt_device_launch(
         call->device,
         &(struct rt_launch){.file = "conv2d_winograd.cl",
                             .kernel = "winograd_convolve",
                             .options = options,
-                            .global = {items, rt_ceil_div((size_t)out.c, groups * OUT), 1},
+                            .global = {items, rt_ceil_div((size_t)out.c, groups * (size_t)block.outs), 1},
                             .local = {1, 1, 1}, /* local memory is a work-item's own */
                             .arguments = arguments,
                             .count = sizeof arguments / sizeof *arguments});
@@ -206,7 +219,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
     const struct weights_share s = share_weights(call->device, call->attributes, in);
     const size_t tiles = (size_t)s.blocks * vector, bytes = sizeof(float) * PLACES;
     char options[64];
-    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d%s", OUT, BLOCKS_MAX,
+    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d%s", WEIGHT_OUTS, narrow.vectors,
              s.wide == WIDE ? "" : " -DWIDE=1"); /* the program of forward, where it will do */
     const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]),
                                             RT_TENSOR(call->dy),
@@ -251,5 +264,5 @@ const struct rt_conv2d_variant rt_conv2d_winograd = {
     .run = {[RT_CONV2D_FORWARD] = forward,
             [RT_CONV2D_BACKWARD_DATA] = backward_data,
             [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},
-    .least_filters = {3 * 16, 8 * 8, 32 * 64},
+    .least_filters = {3 * 4, 4 * 4, 16 * 16},
 };

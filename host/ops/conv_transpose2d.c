@@ -5,9 +5,10 @@
 
 /* The tiles of cl/conv_transpose2d.cl. */
 #define TILE 2
-#define TILE_BACK 4
-#define TILE_IN 2
-#define CHUNKS 32 /* that the gradient by the weights is summed in, at most */
+#define TILE_BACK 8
+#define TILE_IN 4
+#define CHUNKS 32         /* that the gradient by the weights is summed in, at most */
+#define CHUNK_PIXELS 1024 /* of a chunk, at least, so that summing the chunks costs little */
 
 static rt_status infer(const void *attributes, const struct rt_shape *x, struct rt_shape *y)
 {
@@ -31,7 +32,9 @@ static int parameters(const void *attributes, const struct rt_shape *x,
 
 static size_t chunk_rows(struct rt_shape x)
 {
-    return rt_ceil_div((size_t)x.n * (size_t)x.h, CHUNKS);
+    size_t rows = rt_ceil_div((size_t)x.n * (size_t)x.h, CHUNKS);
+    size_t least = rt_ceil_div(CHUNK_PIXELS, (size_t)x.w);
+    return rows > least ? rows : least;
 }
 
 static size_t scratch(const struct rt_device *device, const void *attributes,
@@ -44,57 +47,67 @@ static size_t scratch(const struct rt_device *device, const void *attributes,
     return CHUNKS * ((size_t)x->c * (size_t)a->channels * 4 + (size_t)a->channels);
 }
 
+/* Vectors of pixels that a work-item takes in forward. */
+static int blocks_of(const struct rt_device *device)
+{
+    return rt_device_is_cpu(device) ? 2 : 1;
+}
+
 struct tiling {
-    const char *options;
+    char options[64];
     size_t global[3];
 };
 
-/* As in conv2d: on a CPU neighbouring work-items share the input, on a GPU they read along it. */
+/* Tiles of channels and blocks of vectors of pixels. As in conv2d: on a CPU neighbouring work-items
+ * share the input, on a GPU they read along it. */
 static struct tiling tiling_of(const struct rt_device *device, int channels, int tile,
-                               struct rt_shape x)
+                               struct rt_shape x, int blocks)
 {
-    bool first = rt_device_is_cpu(device);
+    const int first = rt_device_is_cpu(device);
     size_t tiles = rt_ceil_div((size_t)channels, (size_t)tile);
-    size_t columns = rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device));
-    return (struct tiling){
-        first ? "-DCHANNELS_FIRST=1" : "-DCHANNELS_FIRST=0",
-        {first ? tiles : columns, first ? columns : tiles, (size_t)x.n * (size_t)x.h}};
+    size_t vectors = rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device)) * (size_t)x.h *
+                     (size_t)x.n;
+    size_t pixels = rt_ceil_div(vectors, (size_t)blocks);
+    struct tiling t = {.global = {first ? tiles : pixels, first ? pixels : tiles, 1}};
+    snprintf(t.options, sizeof t.options, "-DCHANNELS_FIRST=%d -DBLOCKS=%d -DTILE_BACK=%d", first,
+             blocks_of(device), TILE_BACK);
+    return t;
 }
 
 static rt_status forward(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->x[0].shape, out = call->y.shape;
-    struct tiling t = tiling_of(call->device, out.c, TILE, in);
+    const struct tiling t = tiling_of(call->device, out.c, TILE, in, blocks_of(call->device));
     return RT_LAUNCH(call->device, "conv_transpose2d.cl", "conv_transpose2d_forward", t.options,
                      (t.global[0], t.global[1], t.global[2]), RT_TENSOR(call->x[0]),
                      RT_TENSOR(call->y), rt_buffer_argument(call->p[0].buffer),
                      rt_ulong(call->p[0].offset), rt_buffer_argument(call->p[1].buffer),
-                     rt_ulong(call->p[1].offset), rt_int(in.c), rt_int(out.c), rt_int(in.h),
-                     rt_int(in.w));
+                     rt_ulong(call->p[1].offset), rt_int(in.c), rt_int(out.c), rt_int(in.n),
+                     rt_int(in.h), rt_int(in.w));
 }
 
 static rt_status backward_data(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->dx[0].shape, out = call->dy.shape;
-    struct tiling t = tiling_of(call->device, in.c, TILE_BACK, in);
+    const struct tiling t = tiling_of(call->device, in.c, TILE_BACK, in, 1);
     return RT_LAUNCH(call->device, "conv_transpose2d.cl", "conv_transpose2d_backward_data",
                      t.options, (t.global[0], t.global[1], t.global[2]), RT_TENSOR(call->dy),
                      RT_TENSOR(call->dx[0]), rt_buffer_argument(call->p[0].buffer),
-                     rt_ulong(call->p[0].offset), rt_int(in.c), rt_int(out.c), rt_int(in.h),
-                     rt_int(in.w), rt_int(call->dx_add[0]));
+                     rt_ulong(call->p[0].offset), rt_int(in.c), rt_int(out.c), rt_int(in.n),
+                     rt_int(in.h), rt_int(in.w), rt_int(call->dx_add[0]));
 }
 
 static rt_status backward_weights(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
     size_t rows = chunk_rows(in), chunks = rt_ceil_div((size_t)in.n * (size_t)in.h, rows);
-    size_t tiles = rt_ceil_div((size_t)out.c, TILE) * rt_ceil_div((size_t)in.c, TILE_IN);
+    size_t tiles = (size_t)out.c * rt_ceil_div((size_t)in.c, TILE_IN);
     size_t count = (size_t)in.c * (size_t)out.c * 4;
     struct rt_tensor bias = call->scratch;
     bias.offset += chunks * count;
     rt_status status = RT_OK;
     RT_TRY(RT_LAUNCH(call->device, "conv_transpose2d.cl", "conv_transpose2d_backward_weights",
-                     tiling_of(call->device, 1, 1, in).options, (tiles, chunks, 1),
+                     tiling_of(call->device, 1, 1, in, 1).options, (tiles, chunks, 1),
                      RT_TENSOR(call->x[0]), RT_TENSOR(call->dy),
                      rt_buffer_argument(call->scratch.buffer), rt_ulong(call->scratch.offset),
                      rt_ulong(bias.offset), rt_int(in.c), rt_int(out.c), rt_int(in.n), rt_int(in.h),
