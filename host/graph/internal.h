@@ -15,6 +15,14 @@ struct rt_node {
     bool differentiable;   /* it or what it reads has a trained parameter */
     /* As planned, for a whole batch; dy without a buffer: not wanted. */
     struct rt_tensor y, dy, scratch[2]; /* scratch: by direction */
+    bool passing;                       /* y holds the images of its stage's turn alone */
+};
+
+/* Nodes first to end - 1, run one after the other for so many images together, then for the next.
+ */
+struct rt_stage {
+    size_t first, end;
+    int together;
 };
 
 struct rt_graph {
@@ -25,6 +33,8 @@ struct rt_graph {
     size_t parameter_count, parameter_capacity;
     size_t trained, total; /* lengths of the parameter slabs */
     /* the plan */
+    struct rt_stage *stages; /* of the forward pass */
+    size_t stage_count;
     struct rt_buffer **slabs;
     size_t slab_count;
     struct rt_buffer *values, *gradients; /* the caller's */
@@ -49,6 +59,11 @@ void rt_node_input_shapes(const struct rt_node *node, const struct rt_shape *sha
 /* The output shape of every node, in *shapes (released by free()), for an input of this shape. */
 rt_status rt_graph_infer(const struct rt_graph *graph, struct rt_shape input,
                          struct rt_shape **shapes);
+
+/* The stages of a forward pass over images of these shapes, in *stages (released by free()).
+ * Errors: MEMORY. */
+rt_status rt_stages_find(const struct rt_graph *graph, const struct rt_shape *shapes, bool training,
+                         struct rt_stage **stages, size_t *count);
 
 void rt_graph_release_plan(struct rt_graph *graph);
 

@@ -12,12 +12,15 @@
 struct part {
     size_t whole;  /* the node whose block it lies in: the node itself, or a later one */
     size_t offset; /* floats from the start of the whole's image */
+    bool passing;  /* of the whole: nothing outside its stage reads it */
 };
 
 struct plan {
     const struct rt_graph *graph;
     bool training;
     struct rt_shape *shapes; /* of each node */
+    struct rt_stage *stages;
+    size_t stage_count;
     struct part *parts;      /* of each node */
     struct rt_block *blocks; /* of each node: output, gradient, scratch forward and backward */
     size_t *slabs;           /* lengths in floats */
@@ -55,21 +58,57 @@ static void find_parts(const struct plan *plan)
             size_t input = (size_t)node->inputs[j];
             struct part *part = &plan->parts[input];
             if (input != 0 && graph->nodes[input].last_reader == i && part->whole == input)
-                *part = (struct part){i, offset};
+                *part = (struct part){.whole = i, .offset = offset};
             offset += rt_image_stride(plan->shapes[input]);
         }
     }
     for (size_t i = graph->count; i-- > 0;) { /* parts of parts */
         const struct part *whole = &plan->parts[plan->parts[i].whole];
         if (plan->parts[i].whole != i)
-            plan->parts[i] = (struct part){whole->whole, plan->parts[i].offset + whole->offset};
+            plan->parts[i] = (struct part){.whole = whole->whole,
+                                           .offset = plan->parts[i].offset + whole->offset};
     }
+}
+
+static const struct rt_stage *stage_of(const struct plan *plan, size_t node)
+{
+    const struct rt_stage *stage = plan->stages;
+    while (node >= stage->end)
+        stage++;
+    return stage;
+}
+
+/* Outputs that only their own stage needs. Training keeps what it may need backward. */
+static void find_passing(const struct plan *plan)
+{
+    const struct rt_graph *graph = plan->graph;
+    for (size_t i = 1; i < graph->count; i++)
+        plan->parts[i].passing = !plan->training;
+    plan->parts[0].passing = plan->parts[graph->count - 1].passing = false;
+    for (size_t i = 1; i < graph->count; i++) {
+        const size_t whole = plan->parts[i].whole;
+        if (stage_of(plan, i) != stage_of(plan, whole) ||
+            stage_of(plan, i) != stage_of(plan, graph->nodes[i].last_reader))
+            plan->parts[whole].passing = false;
+    }
+    for (size_t i = 1; i < graph->count; i++)
+        plan->parts[i].passing = plan->parts[plan->parts[i].whole].passing;
 }
 
 static void live(struct rt_block *block, size_t step)
 {
     block->first = (int)step < block->first ? (int)step : block->first;
     block->last = (int)step > block->last ? (int)step : block->last;
+}
+
+/* At the forward step of a node; where its stage takes turns, it runs again after all others of the
+ * stage have. */
+static void live_forward(const struct plan *plan, struct rt_block *block, size_t node)
+{
+    const struct rt_stage *stage = stage_of(plan, node);
+    const bool turns = stage->together < plan->shapes[0].n;
+    live(block, turns ? stage->first : node);
+    live(block, turns ? stage->end - 1 : node);
 }
 
 static void find_lives(const struct plan *plan)
@@ -84,10 +123,10 @@ static void find_lives(const struct plan *plan)
     live(gradient_block(plan, graph->count - 1), loss);
     for (size_t i = 1; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
-        size_t forward = i, backward = end - i;
+        size_t backward = end - i;
         bool differentiated = plan->training && node->differentiable;
-        live(output_block(plan, i), forward);
-        live(scratch_block(plan, i, RT_FORWARD), forward);
+        live_forward(plan, output_block(plan, i), i);
+        live(scratch_block(plan, i, RT_FORWARD), i);
         live(scratch_block(plan, i, RT_BACKWARD), backward);
         if (differentiated && node->op->backward_reads_y)
             live(output_block(plan, i), backward);
@@ -95,7 +134,7 @@ static void find_lives(const struct plan *plan)
             live(gradient_block(plan, i), backward);
         for (int j = 0; j < node->op->inputs; j++) {
             size_t input = (size_t)node->inputs[j];
-            live(output_block(plan, input), forward);
+            live_forward(plan, output_block(plan, input), i);
             if (differentiated && node->op->backward_reads_x)
                 live(output_block(plan, input), backward);
             if (differentiated && graph->nodes[input].differentiable)
@@ -126,7 +165,8 @@ static void find_sizes(const struct plan *plan)
     const struct rt_graph *graph = plan->graph;
     for (size_t i = 0; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
-        size_t floats = (size_t)plan->shapes[i].n * rt_image_stride(plan->shapes[i]);
+        const int n = plan->parts[i].passing ? stage_of(plan, i)->together : plan->shapes[i].n;
+        size_t floats = (size_t)n * rt_image_stride(plan->shapes[i]);
         if (plan->parts[i].whole == i) {
             output_block(plan, i)->floats = floats;
             gradient_block(plan, i)->floats = plan->training && node->differentiable ? floats : 0;
@@ -145,6 +185,9 @@ void rt_graph_release_plan(struct rt_graph *graph)
     for (size_t i = 0; i < graph->slab_count; i++)
         rt_buffer_destroy(graph->slabs[i]);
     free(graph->slabs);
+    free(graph->stages);
+    graph->stages = NULL;
+    graph->stage_count = 0;
     graph->slabs = NULL;
     graph->slab_count = 0;
 }
@@ -220,6 +263,7 @@ static void place_tensors(const struct plan *plan, struct rt_graph *graph)
         struct part part = plan->parts[i];
         size_t stride = rt_image_stride(plan->shapes[part.whole]);
         node->y = tensor_in(graph, output_block(plan, i), part.offset, stride, plan->shapes[i]);
+        node->passing = part.passing;
         node->dy = tensor_in(graph, gradient_block(plan, i), part.offset, stride, plan->shapes[i]);
         if (!node->differentiable)
             node->dy.buffer = NULL; /* a part of a gradient that is otherwise wanted */
@@ -263,7 +307,9 @@ static rt_status plan_init(struct plan *plan, const struct rt_graph *graph, stru
     RT_TRY(rt_graph_infer(graph, input, &plan->shapes));
     RT_TRY(rt_alloc(&plan->parts, graph->count, sizeof *plan->parts));
     RT_TRY(rt_alloc(&plan->blocks, 4 * graph->count, sizeof *plan->blocks));
+    RT_TRY(rt_stages_find(graph, plan->shapes, training, &plan->stages, &plan->stage_count));
     find_parts(plan);
+    find_passing(plan);
     find_lives(plan);
     find_sizes(plan);
     status =
@@ -275,6 +321,7 @@ end:
 static void plan_finish(struct plan *plan)
 {
     free(plan->shapes);
+    free(plan->stages);
     free(plan->parts);
     free(plan->blocks);
     free(plan->slabs);
@@ -300,6 +347,9 @@ rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt
     RT_TRY(reserve(graph, plan.shapes, plan.training));
     RT_TRY(allocate(graph, &plan));
     place_tensors(&plan, graph);
+    graph->stages = plan.stages;
+    graph->stage_count = plan.stage_count;
+    plan.stages = NULL;
     graph->values = values;
     graph->gradients = gradients;
 end:

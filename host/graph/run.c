@@ -9,6 +9,14 @@ static struct rt_tensor images(struct rt_tensor tensor, int n)
     return tensor;
 }
 
+/* `n` images of a node's output from number `first` on. */
+static struct rt_tensor output(const struct rt_node *node, int first, int n)
+{
+    struct rt_tensor y = images(node->y, n);
+    y.offset += node->passing ? 0 : (size_t)first * y.stride;
+    return y;
+}
+
 static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_buffer *slab)
 {
     struct rt_shape shape = p->parameter.shape;
@@ -17,20 +25,20 @@ static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_
 }
 
 static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
-                                 const struct rt_graph_pass *pass)
+                                 const struct rt_graph_pass *pass, int first, int n)
 {
     const struct rt_node *node = &graph->nodes[i];
     struct rt_op_call call = {.device = graph->device,
                               .attributes = node->attributes,
-                              .y = images(node->y, pass->n),
+                              .y = output(node, first, n),
                               .scratch = node->scratch[RT_FORWARD],
                               .training = pass->training,
                               .seed = pass->seed,
                               .node = (uint32_t)i,
                               .step = pass->step,
-                              .image = pass->image};
+                              .image = pass->image + (uint32_t)first};
     for (int j = 0; j < node->op->inputs; j++)
-        call.x[j] = images(graph->nodes[node->inputs[j]].y, pass->n);
+        call.x[j] = output(&graph->nodes[node->inputs[j]], first, n);
     for (int j = 0; j < node->parameters; j++)
         call.p[j] = parameter(&graph->parameters[node->first_parameter + (size_t)j], graph->values);
     return call;
@@ -83,17 +91,33 @@ static rt_status check_pass(const struct rt_graph *graph, const struct rt_graph_
     return RT_OK;
 }
 
-rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *pass)
+static rt_status run_stage(const struct rt_graph *graph, const struct rt_stage *stage,
+                           const struct rt_graph_pass *pass, int first, int n)
 {
     rt_status status = RT_OK;
-    RT_TRY(check_pass(graph, pass));
-    for (size_t i = 1; i < graph->count; i++) {
+    for (size_t i = stage->first; i < stage->end; i++) {
         const struct rt_op *op = graph->nodes[i].op;
-        struct rt_op_call call = call_of(graph, i, pass);
+        struct rt_op_call call = call_of(graph, i, pass, first, n);
         if (in_place(op, &call.y, call.x))
             continue;
         RT_TRY(label(op, &call, RT_FORWARD));
         RT_TRY(op->forward(&call));
+    }
+end:
+    return status;
+}
+
+rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *pass)
+{
+    rt_status status = RT_OK;
+    RT_TRY(check_pass(graph, pass));
+    for (size_t s = 0; s < graph->stage_count; s++) {
+        const struct rt_stage *stage = &graph->stages[s];
+        for (int first = 0; first < pass->n; first += stage->together) {
+            const int left = pass->n - first;
+            RT_TRY(run_stage(graph, stage, pass, first,
+                             left < stage->together ? left : stage->together));
+        }
     }
     status = end_label(graph);
 end:
@@ -115,7 +139,7 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
                                           const struct rt_graph_pass *pass)
 {
     const struct rt_node *node = &graph->nodes[i];
-    struct rt_op_call call = call_of(graph, i, pass);
+    struct rt_op_call call = call_of(graph, i, pass, 0, pass->n);
     call.scratch = node->scratch[RT_BACKWARD];
     call.dy = images(node->dy, pass->n);
     for (int j = 0; j < node->op->inputs; j++) {
