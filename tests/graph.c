@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "device/internal.h"
 #include "graph/internal.h"
 #include "graph_ops.h"
 #include "ops/check.h"
@@ -60,6 +61,28 @@ static void build_knot(struct rt_graph *graph)
     int e = add(graph, &mix, 2, early, 0);
     int f = add(graph, &mix, 2, late, 0);
     add(graph, &mix, 2, add(graph, &join, 0, f, e), 0);
+}
+
+/* Convolutions with dropout, and batch normalisation, whose training needs all images at once. */
+static void build_turning(struct rt_graph *graph)
+{
+    const struct rt_conv2d conv = {.channels = 3,
+                                   .kernel = 3,
+                                   .stride = 1,
+                                   .bias = true,
+                                   .activation = {.relu = true, .dropout = 0.3f}};
+    const struct rt_batch_norm norm = {.momentum = 0.1f, .epsilon = 1e-3f};
+    int x, pooled;
+    assert_ok(rt_graph_input(graph, 3, &x));
+    assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &x, "a", &x));
+    assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &x, "b", &x));
+    assert_ok(rt_graph_add(graph, &rt_op_pool, &(struct rt_pool){RT_POOL_MAX}, &x, "p", &pooled));
+    assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &pooled, "c", &pooled));
+    assert_ok(rt_graph_add(graph, &rt_op_batch_norm, &norm, &pooled, "n", &pooled));
+    assert_ok(rt_graph_add(graph, &rt_op_conv_transpose2d, &(struct rt_conv_transpose2d){3},
+                           &pooled, "u", &pooled));
+    assert_ok(rt_graph_add(graph, &rt_op_concat, NULL, (int[]){pooled, x}, "j", &x));
+    assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &x, "d", &x));
 }
 
 struct setup {
@@ -239,6 +262,47 @@ static void plans_and_batches_give_the_same_bits(void **state)
     free(inference);
     free(few);
     setup_end(&s);
+}
+
+/* With a cache of so many bytes: logits of inference and of training, and the gradient. */
+static void run_with_cache(struct setup *s, size_t cache, float *results[3])
+{
+    const struct rt_shape input = {5, 3, 16, 8};
+    s->device->info.cache_bytes = cache;
+    assert_ok(rt_graph_plan(s->graph, input, s->values, NULL));
+    results[0] = forward(s, 5, false);
+    int turns = 0, passing = 0;
+    for (size_t i = 0; i < s->graph->stage_count; i++)
+        turns += s->graph->stages[i].together < 5;
+    for (size_t i = 0; i < s->graph->count; i++)
+        passing += s->graph->nodes[i].passing && s->graph->stages[0].together < 5;
+    assert_true(cache && rt_device_is_cpu(s->device) ? turns > 0 && passing > 0 : turns == 0);
+    assert_ok(rt_graph_plan(s->graph, input, s->values, s->gradients));
+    results[1] = forward(s, 5, true);
+    results[2] = backward(s, 5);
+}
+
+static void turns_give_the_same_bits(void **state)
+{
+    (void)state;
+    void (*const builds[])(struct rt_graph *) = {build_unet, build_turning};
+    for (size_t b = 0; b < RT_COUNT(builds); b++) {
+        struct setup s;
+        setup_start(&s, builds[b]);
+        float *whole[3], *parts[3];
+        const size_t logits = (size_t)5 * 3 * 16 * 8, sizes[3] = {logits, logits, s.trained};
+        run_with_cache(&s, 0, whole);
+        for (size_t cache = 1; cache < 40000; cache = 3 * cache + 5000) {
+            run_with_cache(&s, cache, parts);
+            for (int i = 0; i < 3; i++) {
+                assert_memory_equal(parts[i], whole[i], sizes[i] * sizeof(float));
+                free(parts[i]);
+            }
+        }
+        for (int i = 0; i < 3; i++)
+            free(whole[i]);
+        setup_end(&s);
+    }
 }
 
 /* The tensors of a plan, with lives that are worked out here once more, from the operations. */
@@ -497,6 +561,7 @@ int main(void)
         cmocka_unit_test(living_tensors_do_not_share_memory),
         cmocka_unit_test(concatenations_of_a_unet_copy_nothing),
         cmocka_unit_test(plans_and_batches_give_the_same_bits),
+        cmocka_unit_test(turns_give_the_same_bits),
         cmocka_unit_test(gradients_of_a_unet),
         cmocka_unit_test(gradients_of_knotted_concatenations),
         cmocka_unit_test(work_is_counted_and_labelled),

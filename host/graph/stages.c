@@ -48,8 +48,9 @@ static int images_together(const struct rt_graph *graph, const struct rt_shape *
                            const struct rt_stage *stage, bool training)
 {
     const size_t images = (size_t)shapes[0].n, bytes = image_bytes(graph, shapes, stage);
-    size_t fitting = rt_device_describe(graph->device)->cache_bytes / 2 / bytes;
-    if (!rt_device_is_cpu(graph->device) || fitting >= images ||
+    const size_t cache = rt_device_describe(graph->device)->cache_bytes;
+    size_t fitting = cache / 2 / bytes;
+    if (!rt_device_is_cpu(graph->device) || cache == 0 || fitting >= images ||
         (training && couples_images(graph, stage)))
         return (int)images;
     fitting = fitting > 0 ? fitting : 1;
