@@ -24,6 +24,18 @@
 #error "the segments of a vector need at least 4 lanes"
 #endif
 
+/* Half a vector; its place need not be aligned. */
+#if VEC == 4
+typedef float2 half_vec;
+#define STORE_HALF(v, p) vstore2(v, 0, p)
+#elif VEC == 8
+typedef float4 half_vec;
+#define STORE_HALF(v, p) vstore4(v, 0, p)
+#else
+typedef float8 half_vec;
+#define STORE_HALF(v, p) vstore8(v, 0, p)
+#endif
+
 #if VEC == 4
 typedef ulong2 pairs;
 #define AS_PAIRS as_ulong2
@@ -250,20 +262,38 @@ static inline void transform_input(__global const float *const from[4], const se
         y[3] = fma((vec)(8), e, d) + m5;                                                           \
     }
 
-/* What follows the sums of an output channel, and where they go. */
+/* What follows the sums of an output channel, and where they go: the four segments' places in its
+ * plane, and in that of the maxima of 2 x 2 outputs, which are wanted where `pool` says so. */
 typedef struct {
     float bias;
-    int relu, add;
+    int relu, add, pool;
     dropout d;
+    __global float *to[4], *pooled[4];
 } finish;
 
-/* A' m A of VEC tiles, as rows of the four segments, finished and stored: to[s] is where segment s
- * begins in its plane. m[p] lies `step` vectors apart. `whole` segments have all their rows and
- * columns. words[i / 2][s] are those of row i for dropout. */
-static inline void put_outputs(const vec *m, int step, const segment at[4], bool whole,
-                               __global float *const to[4], const finish f, const uvec words[2][4],
-                               int batch, int height, int width)
+/* The maxima of 2 x 2 outputs from two rows of a segment, for an even width. */
+static inline void put_maxima(__global float *to, vec upper, vec lower, int column, int width)
 {
+    const vec higher = fmax(upper, lower);
+    const half_vec maxima = fmax(higher.even, higher.odd);
+    if (column + VEC <= width) {
+        STORE_HALF(maxima, to);
+        return;
+    }
+    float lanes[VEC / 2];
+    STORE_HALF(maxima, lanes);
+    for (int i = 0; column + 2 * i < width; i++)
+        to[i] = lanes[i];
+}
+
+/* A' m A of VEC tiles, as rows of the four segments, finished and stored. m[p] lies `step` vectors
+ * apart. `whole` segments have all their rows and columns. words[i / 2][s] are those of row i for
+ * dropout. */
+static inline void put_outputs(const vec *m, int step, const segment at[4], bool whole,
+                               const finish f, const uvec words[2][4], int batch, int height,
+                               int width)
+{
+    vec above[4]; /* the last row */
     vec columns[6][4];
 #pragma unroll 1
     for (int j = 0; j < 6; j++)
@@ -291,10 +321,15 @@ static inline void put_outputs(const vec *m, int step, const segment at[4], bool
                 value = fmax(value, (vec)(0));
             if (f.d.threshold)
                 value = drop(value, words[i / 2][s], f.d, at[s].row + i);
+            const bool exists = whole || (at[s].n < batch && at[s].row + i < height);
+            __global float *to = f.to[s] + i * width;
             if (whole)
-                STORE(f.add ? value + LOAD(to[s] + i * width) : value, to[s] + i * width);
-            else if (at[s].n < batch && at[s].row + i < height)
-                update_row(to[s] + i * width, value, at[s].column, width, f.add);
+                STORE(f.add ? value + LOAD(to) : value, to);
+            else if (exists)
+                update_row(to, value, at[s].column, width, f.add);
+            if (f.pool && i % 2 == 1 && exists)
+                put_maxima(f.pooled[s] + i / 2 * (width / 2), above[s], value, at[s].column, width);
+            above[s] = value;
         }
     }
 }
@@ -358,7 +393,9 @@ static inline void draw_words(uvec words[4][2][4], dropout d, int channel, const
  * (dimension 1). in: PLACES * in_channels * BLOCKS * VEC floats. */
 __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x_stride,
                                 uint x_plane, __global float *y, ulong y_offset, ulong y_stride,
-                                uint y_plane, __global const float *filters, ulong filters_offset,
+                                uint y_plane, __global float *pooled, ulong pooled_offset,
+                                ulong pooled_stride, uint pooled_plane,
+                                __global const float *filters, ulong filters_offset,
                                 __global const float *bias, ulong bias_offset, int in_channels,
                                 int out_channels, int batch, int height, int width, int groups,
                                 int relu, uint threshold, float scale, ulong key, uint step,
@@ -411,15 +448,23 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
             const bool whole = is_whole(at[b], batch, height, width);
             uvec words[4][2][4];
             for (int o = 0; o < OUT && channel + o < end; o++) {
-                __global float *to[4];
-                for (int s = 0; s < 4; s++)
-                    to[s] = y + at[b][s].n * y_stride + (channel + o) * (size_t)y_plane +
-                            at[b][s].row * width + at[b][s].column;
                 if (threshold && o % 4 == 0)
                     draw_words(words, d, channel + o, at[b], width);
-                const finish f = {
-                    .bias = bias ? bias[channel + o] : 0.0f, .relu = relu, .add = add, .d = d};
-                put_outputs(&products[0][o * BLOCKS + b], OUT * BLOCKS + 1, at[b], whole, to, f,
+                finish f = {.bias = bias ? bias[channel + o] : 0.0f,
+                            .relu = relu,
+                            .add = add,
+                            .pool = pooled != 0,
+                            .d = d};
+                for (int s = 0; s < 4; s++) {
+                    const segment a = at[b][s];
+                    f.to[s] = y + a.n * y_stride + (channel + o) * (size_t)y_plane + a.row * width +
+                              a.column;
+                    if (pooled)
+                        f.pooled[s] = pooled + pooled_offset + a.n * pooled_stride +
+                                      (channel + o) * (size_t)pooled_plane +
+                                      a.row / 2 * (width / 2) + a.column / 2;
+                }
+                put_outputs(&products[0][o * BLOCKS + b], OUT * BLOCKS + 1, at[b], whole, f,
                             words[o % 4], batch, height, width);
             }
         }

@@ -126,6 +126,8 @@ static void find_lives(const struct plan *plan)
         size_t backward = end - i;
         bool differentiated = plan->training && node->differentiable;
         live_forward(plan, output_block(plan, i), i);
+        if (rt_may_pool(graph, i))
+            live_forward(plan, output_block(plan, i), i - 1);
         live(scratch_block(plan, i, RT_FORWARD), i);
         live(scratch_block(plan, i, RT_BACKWARD), backward);
         if (differentiated && node->op->backward_reads_y)

@@ -58,6 +58,18 @@ static bool in_place(const struct rt_op *op, const struct rt_tensor *whole,
     return op->identity;
 }
 
+/* Whether node i's operation can write the output of node i + 1, a max pooling of its own output,
+ * as it goes. */
+static bool pools_next(const struct rt_graph *graph, size_t i, const struct rt_op_call *call,
+                       const struct rt_stage *stage)
+{
+    const struct rt_node *node = &graph->nodes[i];
+    if (i + 1 >= stage->end || !rt_may_pool(graph, i + 1))
+        return false;
+    const struct rt_shape x[RT_OP_INPUTS] = {call->x[0].shape, call->x[1].shape};
+    return node->op->pools(graph->device, node->attributes, x);
+}
+
 /* Names what is launched from here on, such as "conv2d forward 16x256x256". */
 static rt_status label(const struct rt_op *op, const struct rt_op_call *call,
                        enum rt_direction direction)
@@ -100,8 +112,12 @@ static rt_status run_stage(const struct rt_graph *graph, const struct rt_stage *
         struct rt_op_call call = call_of(graph, i, pass, first, n);
         if (in_place(op, &call.y, call.x))
             continue;
+        const bool pools = pools_next(graph, i, &call, stage);
+        if (pools)
+            call.pooled = output(&graph->nodes[i + 1], first, n);
         RT_TRY(label(op, &call, RT_FORWARD));
         RT_TRY(op->forward(&call));
+        i += pools;
     }
 end:
     return status;

@@ -100,6 +100,13 @@ end:
     return status;
 }
 
+static bool pools(const struct rt_device *device, const void *attributes, const struct rt_shape *x)
+{
+    struct rt_shape y;
+    return infer(attributes, x, &y) == RT_OK && y.h % 2 == 0 && y.w % 2 == 0 &&
+           variant_of(device, attributes, *x, RT_CONV2D_FORWARD)->pools;
+}
+
 static rt_status forward(const struct rt_op_call *call)
 {
     return run(call, RT_CONV2D_FORWARD);
@@ -148,6 +155,7 @@ const struct rt_op rt_op_conv2d = {
     .scratch = scratch,
     .reserve = reserve,
     .forward = forward,
+    .pools = pools,
     .backward = backward,
     .cost = cost,
 };

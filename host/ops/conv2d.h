@@ -24,6 +24,7 @@ struct rt_conv2d_variant {
     rt_status (*reserve)(struct rt_device *device, const struct rt_conv2d *attributes,
                          struct rt_shape x, enum rt_conv2d_part part);
     rt_status (*run[RT_CONV2D_PARTS])(const struct rt_op_call *call);
+    bool pools; /* forward can write the maxima of 2x2 outputs, too, for even heights and widths */
     int least_filters[RT_CONV2D_PARTS]; /* channels in times out, from which on it is worth it */
 };
 

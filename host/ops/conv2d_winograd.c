@@ -156,7 +156,7 @@ static size_t groups_for(const struct rt_device *device, struct block block, siz
 
 /* What follows the sum. */
 struct epilogue {
-    struct rt_tensor bias; /* without a buffer: none */
+    struct rt_tensor bias, pooled; /* without a buffer: none */
     int relu, add;
     struct rt_dropout dropout;
 };
@@ -176,6 +176,7 @@ static rt_status convolve(const struct rt_op_call *call, const struct rt_tensor 
     const struct rt_argument arguments[] = {
         RT_TENSOR(*x),
         RT_TENSOR(*y),
+        RT_TENSOR(e.pooled),
         rt_buffer_argument(call->scratch.buffer),
         rt_ulong(call->scratch.offset),
         rt_buffer_argument(e.bias.buffer),
@@ -207,6 +208,7 @@ static rt_status forward(const struct rt_op_call *call)
     const struct rt_conv2d *a = call->attributes;
     return convolve(call, &call->x[0], &call->y, (struct filters){9 * call->x[0].shape.c, 9, 0},
                     (struct epilogue){.bias = call->p[1],
+                                      .pooled = call->pooled,
                                       .relu = a->activation.relu,
                                       .dropout = rt_dropout_of(call, &a->activation)});
 }
@@ -266,6 +268,7 @@ const struct rt_conv2d_variant rt_conv2d_winograd = {
     .name = "winograd",
     .supports = supports,
     .scratch = scratch,
+    .pools = true,
     .run = {[RT_CONV2D_FORWARD] = forward,
             [RT_CONV2D_BACKWARD_DATA] = backward_data,
             [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},
