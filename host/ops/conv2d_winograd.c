@@ -226,8 +226,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
     const struct weights_share s = share_weights(call->device, call->attributes, in);
     const size_t tiles = (size_t)s.blocks * vector, bytes = sizeof(float) * PLACES;
     char options[64];
-    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d%s", WEIGHT_OUTS, narrow.vectors,
-             s.wide == WIDE ? "" : " -DWIDE=1"); /* the program of forward, where it will do */
+    snprintf(options, sizeof options, "-DOUT=%d -DWIDE=%d", WEIGHT_OUTS, s.wide);
     const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]),
                                             RT_TENSOR(call->dy),
                                             rt_buffer_argument(call->scratch.buffer),
@@ -247,7 +246,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
                                             rt_local(bytes * vector * vector)};
     rt_status status = RT_OK;
     RT_TRY(rt_device_launch(call->device,
-                            &(struct rt_launch){.file = "conv2d_winograd.cl",
+                            &(struct rt_launch){.file = "conv2d_winograd_weights.cl",
                                                 .kernel = "winograd_weights",
                                                 .options = options,
                                                 .global = {s.items, (size_t)(s.padded / s.outs), 1},
@@ -255,7 +254,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
                                                 .arguments = arguments,
                                                 .count = sizeof arguments / sizeof *arguments}));
     status =
-        RT_LAUNCH(call->device, "conv2d_winograd.cl", "winograd_finish_weights", options,
+        RT_LAUNCH(call->device, "conv2d_winograd_weights.cl", "winograd_finish_weights", options,
                   ((size_t)s.lanes / vector, out.c, 1), rt_buffer_argument(call->scratch.buffer),
                   rt_ulong(call->scratch.offset), rt_buffer_argument(call->dp[0].buffer),
                   rt_ulong(call->dp[0].offset), rt_int((int)s.items), rt_int(s.padded),
