@@ -33,6 +33,13 @@ static const struct rt_conv2d_variant *variant_of(const struct rt_device *device
     return *variant;
 }
 
+const struct rt_conv2d_variant *rt_conv2d_taken(const struct rt_device *device,
+                                                const struct rt_conv2d *a, struct rt_shape x,
+                                                enum rt_conv2d_part part)
+{
+    return variant_of(device, a, x, part);
+}
+
 static rt_status run(const struct rt_op_call *call, enum rt_conv2d_part part)
 {
     return variant_of(call->device, call->attributes, call->x[0].shape, part)->run[part](call);

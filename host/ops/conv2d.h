@@ -56,6 +56,11 @@ const struct rt_conv2d_variant *rt_conv2d_chosen(const struct rt_device *device,
                                                  const struct rt_conv2d *attributes,
                                                  struct rt_shape x, enum rt_conv2d_part part);
 
+/* The variant that runs for the part: what --conv, the profile or the rule says. */
+const struct rt_conv2d_variant *rt_conv2d_taken(const struct rt_device *device,
+                                                const struct rt_conv2d *attributes,
+                                                struct rt_shape x, enum rt_conv2d_part part);
+
 /* NULL: there is none of that name. */
 const struct rt_conv2d_variant *rt_conv2d_find(const char *name);
 
