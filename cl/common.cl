@@ -65,14 +65,14 @@ static inline float SUM(vec v)
 }
 #endif
 
-/* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. */
-#ifdef __has_builtin
+/* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. For CPUs
+ * alone, whose address spaces are one. */
+#define PREFETCH(p)
+#if VEC >= 8 && defined(__has_builtin)
 #if __has_builtin(__builtin_prefetch)
+#undef PREFETCH
 #define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
 #endif
-#endif
-#ifndef PREFETCH
-#define PREFETCH(p) prefetch(p, 1)
 #endif
 
 /* Loads the first `count` elements, or all where there are more; the others are 0. */
