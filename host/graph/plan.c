@@ -1,7 +1,8 @@
 /* The memory plan: how long every tensor lives, which are parts of others, and where they lie.
  *
  * The steps of a graph of N nodes: node i runs forward at step i, the caller's loss reads the
- * output and writes its gradient at step N, node i runs backward at step 2 N - i. */
+ * output and writes its gradient at step N; then the nodes run backward, the last first, those of a
+ * segment after those among them that are recomputed. */
 #include <limits.h>
 #include <stdlib.h>
 
@@ -16,91 +17,157 @@ struct part {
 
 struct plan {
     const struct rt_graph *graph;
-    bool training;
+    enum rt_plan kind;
     struct rt_shape *shapes; /* of each node */
-    struct part *parts;      /* of each node */
-    struct rt_block *blocks; /* of each node: output, gradient, scratch forward and backward */
+    bool *recomputed;        /* of each node */
+    int (*steps)[RT_TURNS];  /* of each node */
+    struct part *parts[2];   /* of each node: its output, its gradient */
+    struct rt_block *blocks; /* of each node, in the order below */
     size_t *slabs;           /* lengths in floats */
     size_t slab_count;
 };
 
-static struct rt_block *output_block(const struct plan *plan, size_t node)
+/* The output has a second block where it is recomputed; scratch has one a turn. */
+enum { OUTPUT, AGAIN, GRADIENT, SCRATCH, BLOCKS = SCRATCH + RT_TURNS };
+
+/* What holds the output at this turn. */
+static struct rt_block *output_block(const struct plan *plan, size_t node, enum rt_turn turn)
 {
-    return &plan->blocks[4 * plan->parts[node].whole];
+    const bool again = plan->recomputed[node] && turn != RT_TURN_FORWARD;
+    return &plan->blocks[BLOCKS * plan->parts[0][node].whole + (again ? AGAIN : OUTPUT)];
 }
 
 static struct rt_block *gradient_block(const struct plan *plan, size_t node)
 {
-    return &plan->blocks[4 * plan->parts[node].whole + 1];
+    return &plan->blocks[BLOCKS * plan->parts[1][node].whole + GRADIENT];
 }
 
-static struct rt_block *scratch_block(const struct plan *plan, size_t node,
-                                      enum rt_direction direction)
+static struct rt_block *scratch_block(const struct plan *plan, size_t node, enum rt_turn turn)
 {
-    return &plan->blocks[4 * node + 2 + direction];
+    return &plan->blocks[BLOCKS * node + SCRATCH + turn];
+}
+
+static bool differentiated(const struct plan *plan, size_t node)
+{
+    return plan->kind != RT_PLAN_FORWARD && plan->graph->nodes[node].differentiable;
+}
+
+/* What lies in one segment, and is read there alone, is dropped after the forward pass; but not in
+ * the last segment, whose backward pass follows at once. */
+static void find_recomputed(const struct plan *plan)
+{
+    const struct rt_graph *graph = plan->graph;
+    const struct rt_node *nodes = graph->nodes;
+    for (size_t i = 1; i < graph->count; i++) {
+        plan->recomputed[i] = plan->kind == RT_PLAN_RECOMPUTING &&
+                              nodes[i].segment != nodes[graph->count - 1].segment;
+        for (int j = 0; j < nodes[i].op->inputs; j++)
+            if (nodes[nodes[i].inputs[j]].segment != nodes[i].segment)
+                plan->recomputed[nodes[i].inputs[j]] = false;
+    }
+}
+
+static void find_steps(const struct plan *plan)
+{
+    const struct rt_graph *graph = plan->graph;
+    int step = (int)graph->count;
+    for (size_t i = graph->count; i-- > 1;) {
+        for (size_t j = rt_graph_segment_ending(graph, i); j <= i; j++)
+            if (plan->recomputed[j])
+                plan->steps[j][RT_TURN_AGAIN] = ++step;
+        plan->steps[i][RT_TURN_FORWARD] = (int)i;
+        plan->steps[i][RT_TURN_BACKWARD] = ++step;
+    }
+}
+
+/* Whether there is no memory to be saved by keeping an input apart from its concatenation: a skip
+ * connection outlives the other half by far. */
+static bool live_together(const struct plan *plan, size_t input, size_t whole, bool gradients)
+{
+    const struct rt_node *nodes = plan->graph->nodes;
+    if (gradients && plan->kind == RT_PLAN_RECOMPUTING)
+        return nodes[input].segment == nodes[whole].segment;
+    return plan->recomputed[input] == plan->recomputed[whole];
 }
 
 /* An input of a concatenation is a part of it where the concatenation is its last reader: then
  * all others read it before, and, backward, add to its gradient after the concatenation's readers
  * have written the whole. The caller's input stays apart. */
-static void find_parts(const struct plan *plan)
+static void find_parts(const struct plan *plan, bool gradients)
 {
     const struct rt_graph *graph = plan->graph;
+    struct part *parts = plan->parts[gradients];
     for (size_t i = 0; i < graph->count; i++)
-        plan->parts[i].whole = i;
+        parts[i].whole = i;
     for (size_t i = 1; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
         size_t offset = 0;
         for (int j = 0; node->op->identity && j < node->op->inputs; j++) {
             size_t input = (size_t)node->inputs[j];
-            struct part *part = &plan->parts[input];
-            if (input != 0 && graph->nodes[input].last_reader == i && part->whole == input)
-                *part = (struct part){i, offset};
+            if (input != 0 && graph->nodes[input].last_reader == i && parts[input].whole == input &&
+                live_together(plan, input, i, gradients))
+                parts[input] = (struct part){i, offset};
             offset += rt_image_stride(plan->shapes[input]);
         }
     }
     for (size_t i = graph->count; i-- > 0;) { /* parts of parts */
-        const struct part *whole = &plan->parts[plan->parts[i].whole];
-        if (plan->parts[i].whole != i)
-            plan->parts[i] = (struct part){whole->whole, plan->parts[i].offset + whole->offset};
+        const struct part *whole = &parts[parts[i].whole];
+        if (parts[i].whole != i)
+            parts[i] = (struct part){whole->whole, parts[i].offset + whole->offset};
     }
 }
 
-static void live(struct rt_block *block, size_t step)
+static void live(struct rt_block *block, int step)
 {
-    block->first = (int)step < block->first ? (int)step : block->first;
-    block->last = (int)step > block->last ? (int)step : block->last;
+    block->first = step < block->first ? step : block->first;
+    block->last = step > block->last ? step : block->last;
+}
+
+/* What a node needs when it runs forward, be it again. */
+static void live_forward(const struct plan *plan, size_t i, enum rt_turn turn)
+{
+    const struct rt_node *node = &plan->graph->nodes[i];
+    const int step = plan->steps[i][turn];
+    live(output_block(plan, i, turn), step);
+    live(scratch_block(plan, i, turn), step);
+    for (int j = 0; j < node->op->inputs; j++)
+        live(output_block(plan, (size_t)node->inputs[j], turn), step);
+}
+
+static void live_backward(const struct plan *plan, size_t i)
+{
+    const struct rt_node *node = &plan->graph->nodes[i];
+    const enum rt_turn turn = RT_TURN_BACKWARD;
+    const int step = plan->steps[i][turn];
+    live(scratch_block(plan, i, turn), step);
+    live(gradient_block(plan, i), step);
+    if (node->op->backward_reads_y)
+        live(output_block(plan, i, turn), step);
+    for (int j = 0; j < node->op->inputs; j++) {
+        size_t input = (size_t)node->inputs[j];
+        if (node->op->backward_reads_x)
+            live(output_block(plan, input, turn), step);
+        if (plan->graph->nodes[input].differentiable)
+            live(gradient_block(plan, input), step);
+    }
 }
 
 static void find_lives(const struct plan *plan)
 {
     const struct rt_graph *graph = plan->graph;
-    size_t loss = graph->count, end = 2 * graph->count;
-    for (size_t i = 0; i < 4 * graph->count; i++)
+    const int loss = (int)graph->count;
+    for (size_t i = 0; i < BLOCKS * graph->count; i++)
         plan->blocks[i] = (struct rt_block){.first = INT_MAX, .last = -1};
-    live(output_block(plan, 0), 0); /* the input: always */
-    live(output_block(plan, 0), end);
-    live(output_block(plan, graph->count - 1), loss);
+    live(output_block(plan, 0, RT_TURN_FORWARD), 0); /* the input: always */
+    live(output_block(plan, 0, RT_TURN_FORWARD), INT_MAX);
+    live(output_block(plan, graph->count - 1, RT_TURN_FORWARD), loss);
     live(gradient_block(plan, graph->count - 1), loss);
     for (size_t i = 1; i < graph->count; i++) {
-        const struct rt_node *node = &graph->nodes[i];
-        size_t forward = i, backward = end - i;
-        bool differentiated = plan->training && node->differentiable;
-        live(output_block(plan, i), forward);
-        live(scratch_block(plan, i, RT_FORWARD), forward);
-        live(scratch_block(plan, i, RT_BACKWARD), backward);
-        if (differentiated && node->op->backward_reads_y)
-            live(output_block(plan, i), backward);
-        if (differentiated)
-            live(gradient_block(plan, i), backward);
-        for (int j = 0; j < node->op->inputs; j++) {
-            size_t input = (size_t)node->inputs[j];
-            live(output_block(plan, input), forward);
-            if (differentiated && node->op->backward_reads_x)
-                live(output_block(plan, input), backward);
-            if (differentiated && graph->nodes[input].differentiable)
-                live(gradient_block(plan, input), backward);
-        }
+        live_forward(plan, i, RT_TURN_FORWARD);
+        if (plan->recomputed[i])
+            live_forward(plan, i, RT_TURN_AGAIN);
+        if (differentiated(plan, i))
+            live_backward(plan, i);
     }
 }
 
@@ -127,16 +194,21 @@ static void find_sizes(const struct plan *plan)
     for (size_t i = 0; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
         size_t floats = (size_t)plan->shapes[i].n * rt_image_stride(plan->shapes[i]);
-        if (plan->parts[i].whole == i) {
-            output_block(plan, i)->floats = floats;
-            gradient_block(plan, i)->floats = plan->training && node->differentiable ? floats : 0;
+        if (plan->parts[0][i].whole == i) {
+            output_block(plan, i, RT_TURN_FORWARD)->floats = floats;
+            output_block(plan, i, RT_TURN_BACKWARD)->floats = floats;
         }
+        if (plan->parts[1][i].whole == i && differentiated(plan, i))
+            gradient_block(plan, i)->floats = floats;
         if (i == 0 || !node->op->scratch)
             continue;
-        for (int d = RT_FORWARD; d <= RT_BACKWARD; d++)
-            if (d == RT_FORWARD || (plan->training && node->differentiable))
-                scratch_block(plan, i, (enum rt_direction)d)->floats =
-                    scratch_floats(plan, node, (enum rt_direction)d);
+        floats = scratch_floats(plan, node, RT_FORWARD);
+        scratch_block(plan, i, RT_TURN_FORWARD)->floats = floats;
+        if (plan->recomputed[i])
+            scratch_block(plan, i, RT_TURN_AGAIN)->floats = floats;
+        if (differentiated(plan, i))
+            scratch_block(plan, i, RT_TURN_BACKWARD)->floats =
+                scratch_floats(plan, node, RT_BACKWARD);
     }
 }
 
@@ -213,19 +285,30 @@ static struct rt_tensor tensor_in(const struct rt_graph *graph, const struct rt_
                               rt_shape_plane(shape), shape};
 }
 
+/* The output or the gradient of a node: a block, or the part of one that it has in every image. */
+static struct rt_tensor activation_in(const struct plan *plan, const struct rt_graph *graph,
+                                      size_t i, const struct rt_block *block,
+                                      const struct part *parts)
+{
+    return tensor_in(graph, block, parts[i].offset, rt_image_stride(plan->shapes[parts[i].whole]),
+                     plan->shapes[i]);
+}
+
 static void place_tensors(const struct plan *plan, struct rt_graph *graph)
 {
     for (size_t i = 0; i < graph->count; i++) {
         struct rt_node *node = &graph->nodes[i];
-        struct part part = plan->parts[i];
-        size_t stride = rt_image_stride(plan->shapes[part.whole]);
-        node->y = tensor_in(graph, output_block(plan, i), part.offset, stride, plan->shapes[i]);
-        node->dy = tensor_in(graph, gradient_block(plan, i), part.offset, stride, plan->shapes[i]);
+        const struct rt_block *first = output_block(plan, i, RT_TURN_FORWARD);
+        const struct rt_block *again = output_block(plan, i, RT_TURN_BACKWARD);
+        node->recomputed = plan->recomputed[i];
+        node->y = activation_in(plan, graph, i, first, plan->parts[0]);
+        node->again = activation_in(plan, graph, i, again, plan->parts[0]);
+        node->dy = activation_in(plan, graph, i, gradient_block(plan, i), plan->parts[1]);
         if (!node->differentiable)
             node->dy.buffer = NULL; /* a part of a gradient that is otherwise wanted */
-        for (int d = RT_FORWARD; d <= RT_BACKWARD; d++) {
-            const struct rt_block *scratch = scratch_block(plan, i, (enum rt_direction)d);
-            node->scratch[d] =
+        for (int turn = 0; turn < RT_TURNS; turn++) {
+            const struct rt_block *scratch = scratch_block(plan, i, (enum rt_turn)turn);
+            node->scratch[turn] =
                 tensor_in(graph, scratch, 0, scratch->floats, (struct rt_shape){1, 1, 1, 1});
         }
     }
@@ -254,20 +337,26 @@ static rt_status check(const struct rt_graph *graph, struct rt_shape input)
 
 /* Everything about a plan but the memory itself: the slabs' lengths in floats. */
 static rt_status plan_init(struct plan *plan, const struct rt_graph *graph, struct rt_shape input,
-                           bool training)
+                           enum rt_plan kind)
 {
     rt_status status = RT_OK;
     size_t limit = rt_device_describe(graph->device)->buffer_bytes / sizeof(float);
-    *plan = (struct plan){.graph = graph, .training = training};
+    *plan = (struct plan){.graph = graph, .kind = kind};
     RT_TRY(check(graph, input));
     RT_TRY(rt_graph_infer(graph, input, &plan->shapes));
-    RT_TRY(rt_alloc(&plan->parts, graph->count, sizeof *plan->parts));
-    RT_TRY(rt_alloc(&plan->blocks, 4 * graph->count, sizeof *plan->blocks));
-    find_parts(plan);
+    RT_TRY(rt_alloc(&plan->recomputed, graph->count, sizeof *plan->recomputed));
+    RT_TRY(rt_alloc(&plan->steps, graph->count, sizeof *plan->steps));
+    for (int i = 0; i < 2; i++)
+        RT_TRY(rt_alloc(&plan->parts[i], graph->count, sizeof *plan->parts[i]));
+    RT_TRY(rt_alloc(&plan->blocks, BLOCKS * graph->count, sizeof *plan->blocks));
+    find_recomputed(plan);
+    find_steps(plan);
+    find_parts(plan, false);
+    find_parts(plan, true);
     find_lives(plan);
     find_sizes(plan);
-    status =
-        rt_blocks_place(plan->blocks, 4 * graph->count, limit, &plan->slabs, &plan->slab_count);
+    status = rt_blocks_place(plan->blocks, BLOCKS * graph->count, limit, &plan->slabs,
+                             &plan->slab_count);
 end:
     return status;
 }
@@ -275,33 +364,36 @@ end:
 static void plan_finish(struct plan *plan)
 {
     free(plan->shapes);
-    free(plan->parts);
+    free(plan->recomputed);
+    free(plan->steps);
+    free(plan->parts[0]);
+    free(plan->parts[1]);
     free(plan->blocks);
     free(plan->slabs);
 }
 
-rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input, bool training,
-                              size_t *bytes)
+rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input,
+                              enum rt_plan kind, size_t *bytes)
 {
     struct plan plan;
-    rt_status status = plan_init(&plan, graph, input, training);
+    rt_status status = plan_init(&plan, graph, input, kind);
     *bytes = status == RT_OK ? plan_bytes(&plan) : 0;
     plan_finish(&plan);
     return status;
 }
 
-rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt_buffer *values,
-                        struct rt_buffer *gradients)
+rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, enum rt_plan kind,
+                        struct rt_buffer *values, struct rt_buffer *gradients)
 {
     rt_status status = RT_OK;
     struct plan plan;
     rt_graph_release_plan(graph);
-    RT_TRY(plan_init(&plan, graph, input, gradients != NULL));
-    RT_TRY(reserve(graph, plan.shapes, plan.training));
+    RT_TRY(plan_init(&plan, graph, input, kind));
+    RT_TRY(reserve(graph, plan.shapes, kind != RT_PLAN_FORWARD));
     RT_TRY(allocate(graph, &plan));
     place_tensors(&plan, graph);
     graph->values = values;
-    graph->gradients = gradients;
+    graph->gradients = kind != RT_PLAN_FORWARD ? gradients : NULL;
 end:
     plan_finish(&plan);
     return status;

@@ -16,21 +16,28 @@ static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_
     return (struct rt_tensor){slab, p->offset, (size_t)shape.c * plane, plane, shape};
 }
 
-static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
+/* A node's output as it stands at this turn. */
+static struct rt_tensor output(const struct rt_node *node, enum rt_turn turn, int n)
+{
+    return images(turn == RT_TURN_FORWARD ? node->y : node->again, n);
+}
+
+static struct rt_op_call call_of(const struct rt_graph *graph, size_t i, enum rt_turn turn,
                                  const struct rt_graph_pass *pass)
 {
     const struct rt_node *node = &graph->nodes[i];
     struct rt_op_call call = {.device = graph->device,
                               .attributes = node->attributes,
-                              .y = images(node->y, pass->n),
-                              .scratch = node->scratch[RT_FORWARD],
+                              .y = output(node, turn, pass->n),
+                              .scratch = node->scratch[turn],
                               .training = pass->training,
+                              .again = turn == RT_TURN_AGAIN,
                               .seed = pass->seed,
                               .node = (uint32_t)i,
                               .step = pass->step,
                               .image = pass->image};
     for (int j = 0; j < node->op->inputs; j++)
-        call.x[j] = images(graph->nodes[node->inputs[j]].y, pass->n);
+        call.x[j] = output(&graph->nodes[node->inputs[j]], turn, pass->n);
     for (int j = 0; j < node->parameters; j++)
         call.p[j] = parameter(&graph->parameters[node->first_parameter + (size_t)j], graph->values);
     return call;
@@ -83,18 +90,23 @@ static rt_status check_pass(const struct rt_graph *graph, const struct rt_graph_
     return RT_OK;
 }
 
+static rt_status run_forward(struct rt_graph *graph, size_t i, enum rt_turn turn,
+                             const struct rt_graph_pass *pass)
+{
+    const struct rt_op *op = graph->nodes[i].op;
+    struct rt_op_call call = call_of(graph, i, turn, pass);
+    if (in_place(op, &call.y, call.x))
+        return RT_OK;
+    rt_status status = label(op, &call, RT_FORWARD);
+    return status == RT_OK ? op->forward(&call) : status;
+}
+
 rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *pass)
 {
     rt_status status = RT_OK;
     RT_TRY(check_pass(graph, pass));
-    for (size_t i = 1; i < graph->count; i++) {
-        const struct rt_op *op = graph->nodes[i].op;
-        struct rt_op_call call = call_of(graph, i, pass);
-        if (in_place(op, &call.y, call.x))
-            continue;
-        RT_TRY(label(op, &call, RT_FORWARD));
-        RT_TRY(op->forward(&call));
-    }
+    for (size_t i = 1; i < graph->count; i++)
+        RT_TRY(run_forward(graph, i, RT_TURN_FORWARD, pass));
     status = end_label(graph);
 end:
     return status;
@@ -115,8 +127,7 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
                                           const struct rt_graph_pass *pass)
 {
     const struct rt_node *node = &graph->nodes[i];
-    struct rt_op_call call = call_of(graph, i, pass);
-    call.scratch = node->scratch[RT_BACKWARD];
+    struct rt_op_call call = call_of(graph, i, RT_TURN_BACKWARD, pass);
     call.dy = images(node->dy, pass->n);
     for (int j = 0; j < node->op->inputs; j++) {
         call.dx[j] = images(graph->nodes[node->inputs[j]].dy, pass->n);
@@ -140,6 +151,9 @@ rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *
     RT_TRY(check_pass(graph, pass));
     for (size_t i = graph->count; i-- > 1;) {
         const struct rt_op *op = graph->nodes[i].op;
+        for (size_t j = rt_graph_segment_ending(graph, i); j <= i; j++)
+            if (graph->nodes[j].recomputed)
+                RT_TRY(run_forward(graph, j, RT_TURN_AGAIN, pass));
         struct rt_op_call call = backward_call_of(graph, i, pass);
         if (!call.dy.buffer || in_place(op, &call.dy, call.dx))
             continue;
