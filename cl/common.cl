@@ -28,15 +28,16 @@ typedef JOIN(int, VEC) ivec;
 typedef JOIN(uint, VEC) uvec;
 #define LOAD(p) JOIN(vload, VEC)(0, p)
 #if VEC >= 8 /* which only CPUs have: some of their compilers cut a vstore into pieces of 4 */
-typedef vec unaligned_vec __attribute__((aligned(4)));
-#define DEFINE_STORE(space)                                                                        \
-    static inline __attribute__((overloadable)) void STORE(vec v, space float *p)                  \
+#define DEFINE_STORE(space, values, value)                                                         \
+    static inline __attribute__((overloadable)) void STORE(values v, space value *p)               \
     {                                                                                              \
-        *(space unaligned_vec *)p = v;                                                             \
+        typedef values unaligned __attribute__((aligned(4)));                                      \
+        *(space unaligned *)p = v;                                                                 \
     }
-DEFINE_STORE(__global)
-DEFINE_STORE(__local)
-DEFINE_STORE(__private)
+DEFINE_STORE(__global, vec, float)
+DEFINE_STORE(__local, vec, float)
+DEFINE_STORE(__private, vec, float)
+DEFINE_STORE(__private, ivec, int)
 #else
 #define STORE(v, p) JOIN(vstore, VEC)(v, 0, p)
 #endif
@@ -144,8 +145,8 @@ typedef struct {
 /* The words for channels c / 4 * 4 .. + 3 of row i and VEC columns from j. */
 static void dropout_words(uvec words[4], dropout d, int n, int c, int i, int j, int width)
 {
-    uvec c0 = AS_UVEC(LANES + (i / 2 * width + j)), c1 = (uvec)((uint)c / 4), c2 = (uvec)(d.image + (uint)n),
-         c3 = (uvec)(d.step);
+    uvec c0 = AS_UVEC(LANES + (i / 2 * width + j)), c1 = (uvec)((uint)c / 4),
+         c2 = (uvec)(d.image + (uint)n), c3 = (uvec)(d.step);
     uint k0 = (uint)d.key, k1 = (uint)(d.key >> 32);
 #pragma unroll
     for (int round = 0; round < 7; round++) {

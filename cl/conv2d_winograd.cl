@@ -1,6 +1,6 @@
 /* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray, "Fast algorithms for
- * convolutional neural networks", arXiv 1509.09308): the 4 x 4 outputs of a tile come from its 6 x 6
- * inputs d and the filter g as
+ * convolutional neural networks", arXiv 1509.09308): the 4 x 4 outputs of a tile come from its 6 x
+ * 6 inputs d and the filter g as
  *
  *   A' ((G g G') . (B' d B)) A       with  .  element by element, summed over input channels,
  *
@@ -12,7 +12,7 @@
  * order (n, tile row, column), so that narrow images fill the vectors too. */
 
 #ifndef OUT
-#define OUT 8 /* output channels at a time, a multiple of 4 */
+#define OUT 8 /* output channels at a time: 4 or 8 */
 #endif
 #ifndef BLOCKS
 #define BLOCKS 2
@@ -64,10 +64,8 @@ typedef int8 after_mask;
 #define AS_AFTER_MASK as_int8
 #define AFTER_LANES ((int8)(0, 1, 0, 1, 0, 1, 0, 1))
 #if VEC == 8
-#define FOLLOWING_even(k, a)                                                                       \
-    (vec)((k).s1, (a).s0, (k).s3, (a).s2, (k).s5, (a).s4, (k).s7, (a).s6)
-#define FOLLOWING_odd(k, a)                                                                        \
-    (vec)((k).s1, (a).s1, (k).s3, (a).s3, (k).s5, (a).s5, (k).s7, (a).s7)
+#define FOLLOWING_even(k, a) (vec)((k).s1, (a).s0, (k).s3, (a).s2, (k).s5, (a).s4, (k).s7, (a).s6)
+#define FOLLOWING_odd(k, a) (vec)((k).s1, (a).s1, (k).s3, (a).s3, (k).s5, (a).s5, (k).s7, (a).s7)
 #else
 #define FOLLOWING_even(k, a) (a).even
 #define FOLLOWING_odd(k, a) (a).odd
@@ -77,6 +75,17 @@ typedef int8 after_mask;
 /* --- filters ------------------------------------------------------------------------------ */
 
 typedef JOIN(float, OUT) outputs; /* a lane an output channel */
+
+/* The floats that lie `step` apart from `from` on, `count` of them; the others are 0. */
+#define TAP(lane) ((lane) < count ? from[(lane) * (size_t)step] : 0.0f)
+static inline outputs gather_taps(__global const float *from, int step, int count)
+{
+#if OUT == 4
+    return (outputs)(TAP(0), TAP(1), TAP(2), TAP(3));
+#else
+    return (outputs)(TAP(0), TAP(1), TAP(2), TAP(3), TAP(4), TAP(5), TAP(6), TAP(7));
+#endif
+}
 
 /* G g of three values */
 static inline void filter_line(const outputs *g, int step, outputs *u, int u_step)
@@ -92,9 +101,14 @@ static inline void filter_line(const outputs *g, int step, outputs *u, int u_ste
     u[5 * u_step] = g[2 * step];
 }
 
+/* A cache line lies between the filters of two places, which would otherwise be a power of two
+ * apart and push each other out of the cache. */
+#define PLACE_FLOATS(in_channels) ((size_t)(in_channels)*OUT + 16)
+#define GROUP_FLOATS(in_channels) (PLACES * PLACE_FLOATS(in_channels))
+
 /* filters[group][p][c][o] = (G g G')[p] of the filter from input c to output group * OUT + o, which
- * begins at w[output * out_step + c * in_step] and is turned by 180 degrees if `turn`; 0 for outputs
- * past the last. One work-item a group's filters from one input. */
+ * begins at w[output * out_step + c * in_step] and is turned by 180 degrees if `turn`; 0 for
+ * outputs past the last. One work-item a group's filters from one input. */
 __kernel void winograd_filters(__global const float *w, ulong w_offset, __global float *filters,
                                ulong filters_offset, int in_channels, int out_channels,
                                int out_step, int in_step, int turn)
@@ -103,22 +117,16 @@ __kernel void winograd_filters(__global const float *w, ulong w_offset, __global
     if (c >= in_channels || group * OUT >= out_channels)
         return;
     outputs g[9], lines[18], u[PLACES];
-    w += w_offset + c * (size_t)in_step;
-    for (int i = 0; i < 9; i++) {
-        float taps[OUT];
-        for (int o = 0; o < OUT; o++)
-            taps[o] = group * OUT + o < out_channels
-                          ? w[(size_t)(group * OUT + o) * out_step + (turn ? 8 - i : i)]
-                          : 0;
-        g[i] = JOIN(vload, OUT)(0, taps);
-    }
+    w += w_offset + c * (size_t)in_step + (size_t)group * OUT * out_step;
+    for (int i = 0; i < 9; i++)
+        g[i] = gather_taps(w + (turn ? 8 - i : i), out_step, out_channels - group * OUT);
     for (int j = 0; j < 3; j++)
         filter_line(g + j, 3, lines + j, 3);
     for (int i = 0; i < 6; i++)
         filter_line(lines + 3 * i, 1, u + 6 * i, 1);
-    filters += filters_offset + ((size_t)group * PLACES * in_channels + c) * OUT;
+    filters += filters_offset + group * GROUP_FLOATS(in_channels) + c * OUT;
     for (int p = 0; p < PLACES; p++)
-        JOIN(vstore, OUT)(u[p], 0, filters + (size_t)p * in_channels * OUT);
+        JOIN(vstore, OUT)(u[p], 0, filters + p * PLACE_FLOATS(in_channels));
 }
 
 /* --- inputs ------------------------------------------------------------------------------- */
@@ -135,7 +143,8 @@ static inline segment find_segment(int index, int batch, int height, int width)
                      index % columns * VEC};
 }
 
-/* What a work-item knows of a segment: which of its tiles' six rows of inputs there are, a bit each. */
+/* What a work-item knows of a segment: which of its tiles' six rows of inputs there are, a bit
+ * each. */
 static inline uint input_rows(segment at, int batch, int height)
 {
     if (at.n >= batch)
@@ -165,8 +174,8 @@ static inline after_mask columns_after(const segment at[4], int width)
         to(5, fma((T)(4), d1, fma((T)(-5), d3, d5)));                                              \
     }
 
-/* B' of a segment's six rows of inputs, VEC columns from `column` on, zeros for those that the image
- * does not have. */
+/* B' of a segment's six rows of inputs, VEC columns from `column` on, zeros for those that the
+ * image does not have. */
 static inline void input_columns(__global const float *from, int width, uint rows, int column,
                                  vec to[6])
 {
@@ -315,6 +324,7 @@ static inline void multiply(__global const float *filters, __local const float *
             filters += OUT;
         }
         in += VEC;
+        filters += PLACE_FLOATS(0);
 #pragma unroll
         for (int o = 0; o < OUT; o++)
 #pragma unroll
@@ -396,7 +406,7 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
                     for (int i = 0; i < 4; i++)
                         PREFETCH(y + at[b][s].n * y_stride + (channel + o) * (size_t)y_plane +
                                  (at[b][s].row + i) * width + at[b][s].column);
-        multiply(filters + (size_t)channel * PLACES * in_channels, in, in_channels, products);
+        multiply(filters + channel / OUT * GROUP_FLOATS(in_channels), in, in_channels, products);
         for (int b = 0; b < BLOCKS; b++) {
             const bool whole = is_whole(at[b], batch, height, width);
             uvec words[4][2][4];
@@ -407,10 +417,8 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
                             at[b][s].row * width + at[b][s].column;
                 if (threshold && o % 4 == 0)
                     draw_words(words, d, channel + o, at[b], width);
-                const finish f = {.bias = bias ? bias[channel + o] : 0.0f,
-                                  .relu = relu,
-                                  .add = add,
-                                  .d = d};
+                const finish f = {
+                    .bias = bias ? bias[channel + o] : 0.0f, .relu = relu, .add = add, .d = d};
                 put_outputs(&products[0][o * BLOCKS + b], OUT * BLOCKS + 1, at[b], whole, to, f,
                             words[o % 4], batch, height, width);
             }
@@ -441,7 +449,8 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
         to(5, g3);                                                                                 \
     }
 
-/* G4 of a segment's four rows of gradients, `count` of which the image has; likewise its columns. */
+/* G4 of a segment's four rows of gradients, `count` of which the image has; likewise its columns.
+ */
 static inline void gradient_columns(__global const float *from, int width, int count, int column,
                                     vec to[6])
 {
@@ -511,8 +520,8 @@ static inline void transpose(__local const float *from, size_t from_step, __loca
 #define WIDE 2
 #endif
 static inline void add_products(__local const float *in, __local const float *out,
-                                __global float *sums, int outs, int lanes, size_t sums_step, int tiles,
-                                bool add)
+                                __global float *sums, int outs, int lanes, size_t sums_step,
+                                int tiles, bool add)
 {
     for (int p = 0; p < PLACES; p++)
         for (int first = 0; first < outs; first += OUT)
@@ -535,8 +544,7 @@ static inline void add_products(__local const float *in, __local const float *ou
                     for (int o = 0; o < OUT; o++)
 #pragma unroll
                         for (int k = 0; k < WIDE; k++)
-                            sum[o][k] =
-                                fma((vec)(gradient[o * tiles]), values[k], sum[o][k]);
+                            sum[o][k] = fma((vec)(gradient[o * tiles]), values[k], sum[o][k]);
                     value += lanes;
                     gradient++;
                 }
@@ -548,19 +556,19 @@ static inline void add_products(__local const float *in, __local const float *ou
             }
 }
 
-/* One work-item: `vectors` vectors of tiles from vectors * k on, `blocks` at a time (dimension 0), for
- * `outs` output channels, a multiple of OUT (dimension 1). Item k writes its sums to
+/* One work-item: `vectors` vectors of tiles from vectors * k on, `blocks` at a time (dimension 0),
+ * for `outs` output channels, a multiple of OUT (dimension 1). Item k writes its sums to
  * partial[k][p][o][c], `padded` channels o, a multiple of outs, and `lanes` channels c, a multiple
  * of WIDE * VEC; channels past the last are 0.
- * Local memory in floats: in PLACES * blocks * VEC * lanes, out PLACES * outs * blocks * VEC, turned
- * PLACES * VEC * VEC. */
+ * Local memory in floats: in PLACES * blocks * VEC * lanes, out PLACES * outs * blocks * VEC,
+ * turned PLACES * VEC * VEC. */
 __kernel void winograd_weights(__global const float *x, ulong x_offset, ulong x_stride,
                                uint x_plane, __global const float *dy, ulong dy_offset,
                                ulong dy_stride, uint dy_plane, __global float *partial,
                                ulong partial_offset, int in_channels, int out_channels, int batch,
-                               int height, int width, int vectors, int blocks, int outs,
-                               int padded, int lanes,
-                               __local float *in, __local float *out, __local float *turned)
+                               int height, int width, int vectors, int blocks, int outs, int padded,
+                               int lanes, __local float *in, __local float *out,
+                               __local float *turned)
 {
     const int tiles = blocks * VEC, first_out = get_global_id(1) * outs;
     x += x_offset;

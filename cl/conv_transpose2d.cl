@@ -200,17 +200,14 @@ __kernel void conv_transpose2d_backward_data(__global const float *dy, ulong dy_
 
 /* dw[c, o, a, b] = sum over n, i, j of x[n, c, i, j] * dy[n, o, 2 i + a, 2 j + b]
  *
- * A work-item owns the filters from TILE_IN inputs to one output over one chunk of the batch's rows, as in conv2d.cl; and,
- * where it has the first input channels, the gradient of the bias:
+ * A work-item owns the filters from TILE_IN inputs to one output over one chunk of the batch's
+ * rows, as in conv2d.cl; and, where it has the first input channels, the gradient of the bias:
  * partial_bias[k * out_channels + o] = sum of dy over chunk k. */
-__kernel void conv_transpose2d_backward_weights(__global const float *x, ulong x_offset,
-                                                ulong x_stride, uint x_plane,
-                                                __global const float *dy, ulong dy_offset,
-                                                ulong dy_stride, uint dy_plane,
-                                                __global float *partial, ulong partial_offset,
-                                                ulong bias_offset, int in_channels,
-                                                int out_channels, int batch, int height, int width,
-                                                int chunk_rows)
+__kernel void conv_transpose2d_backward_weights(
+    __global const float *x, ulong x_offset, ulong x_stride, uint x_plane, __global const float *dy,
+    ulong dy_offset, ulong dy_stride, uint dy_plane, __global float *partial, ulong partial_offset,
+    ulong bias_offset, int in_channels, int out_channels, int batch, int height, int width,
+    int chunk_rows)
 {
     const int in_tiles = (in_channels + TILE_IN - 1) / TILE_IN;
     const int c = get_global_id(0) % in_tiles * TILE_IN, o = get_global_id(0) / in_tiles;

@@ -7,6 +7,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "device/internal.h"
 #include "graph/internal.h"
 #include "graph_ops.h"
 #include "ops/check.h"
@@ -62,6 +63,28 @@ static void build_knot(struct rt_graph *graph)
     int e = add(graph, &mix, 2, early, 0);
     int f = add(graph, &mix, 2, late, 0);
     add(graph, &mix, 2, add(graph, &join, 0, f, e), 0);
+}
+
+/* Convolutions with dropout, and batch normalisation, whose training needs all images at once. */
+static void build_turning(struct rt_graph *graph)
+{
+    const struct rt_conv2d conv = {.channels = 3,
+                                   .kernel = 3,
+                                   .stride = 1,
+                                   .bias = true,
+                                   .activation = {.relu = true, .dropout = 0.3f}};
+    const struct rt_batch_norm norm = {.momentum = 0.1f, .epsilon = 1e-3f};
+    int x, pooled;
+    assert_ok(rt_graph_input(graph, 3, &x));
+    assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &x, "a", &x));
+    assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &x, "b", &x));
+    assert_ok(rt_graph_add(graph, &rt_op_pool, &(struct rt_pool){RT_POOL_MAX}, &x, "p", &pooled));
+    assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &pooled, "c", &pooled));
+    assert_ok(rt_graph_add(graph, &rt_op_batch_norm, &norm, &pooled, "n", &pooled));
+    assert_ok(rt_graph_add(graph, &rt_op_conv_transpose2d, &(struct rt_conv_transpose2d){3},
+                           &pooled, "u", &pooled));
+    assert_ok(rt_graph_add(graph, &rt_op_concat, NULL, (int[]){pooled, x}, "j", &x));
+    assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &x, "d", &x));
 }
 
 struct setup {
@@ -245,6 +268,52 @@ static void plans_and_batches_give_the_same_bits(void **state)
     setup_end(&s);
 }
 
+/* With a cache of so many bytes: logits of inference, then logits and gradients of
+ * training, with nothing recomputed and with much. */
+static void run_with_cache(struct setup *s, size_t cache, float *results[5])
+{
+    const struct rt_shape input = {5, 3, 16, 8};
+    s->device->info.cache_bytes = cache;
+    assert_ok(rt_graph_plan(s->graph, input, RT_PLAN_FORWARD, s->values, NULL));
+    results[0] = forward(s, 5, false);
+    int turns = 0, passing = 0;
+    for (size_t i = 0; i < s->graph->stage_count; i++)
+        turns += s->graph->stages[i].together < 5;
+    for (size_t i = 0; i < s->graph->count; i++)
+        passing += s->graph->nodes[i].passing && s->graph->stages[0].together < 5;
+    assert_true(cache && rt_device_is_cpu(s->device) ? turns > 0 && passing > 0 : turns == 0);
+    for (int i = 1; i < 3; i++) {
+        const enum rt_plan kind = i == 1 ? RT_PLAN_TRAINING : RT_PLAN_RECOMPUTING;
+        assert_ok(rt_graph_plan(s->graph, input, kind, s->values, s->gradients));
+        results[2 * i - 1] = forward(s, 5, true);
+        results[2 * i] = backward(s, 5);
+    }
+}
+
+static void turns_give_the_same_bits(void **state)
+{
+    (void)state;
+    void (*const builds[])(struct rt_graph *) = {build_unet, build_turning};
+    for (size_t b = 0; b < RT_COUNT(builds); b++) {
+        struct setup s;
+        setup_start(&s, builds[b]);
+        float *whole[5], *parts[5];
+        const size_t logits = (size_t)5 * 3 * 16 * 8,
+                     sizes[5] = {logits, logits, s.trained, logits, s.trained};
+        run_with_cache(&s, 0, whole);
+        for (size_t cache = 1; cache < 40000; cache = 3 * cache + 5000) {
+            run_with_cache(&s, cache, parts);
+            for (int i = 0; i < 5; i++) {
+                assert_memory_equal(parts[i], whole[i], sizes[i] * sizeof(float));
+                free(parts[i]);
+            }
+        }
+        for (int i = 0; i < 5; i++)
+            free(whole[i]);
+        setup_end(&s);
+    }
+}
+
 /* The gradients of a plan, and its bytes. */
 static float *gradients_of(struct setup *s, struct rt_shape input, enum rt_plan kind, size_t *bytes)
 {
@@ -396,15 +465,16 @@ static size_t list_living(const struct rt_graph *graph, bool training, struct li
             list[count++] = lives[1];
         if (training && i > 0)
             list[count++] = lives[2];
-        for (int turn = 0; i > 0 && node->op->scratch && turn < RT_TURNS; turn++) {
+        for (int phase = 0; i > 0 && node->op->scratch && phase < RT_PHASES; phase++) {
             const int step =
-                ((const int[]){times[i].forward, times[i].again, times[i].backward})[turn];
-            if (turn == RT_TURN_AGAIN ? !node->recomputed : turn == RT_TURN_BACKWARD && !training)
+                ((const int[]){times[i].forward, times[i].again, times[i].backward})[phase];
+            if (phase == RT_PHASE_AGAIN ? !node->recomputed
+                                        : phase == RT_PHASE_BACKWARD && !training)
                 continue;
-            list[count] = (struct living){node->scratch[turn], i, false, step, step};
+            list[count] = (struct living){node->scratch[phase], i, false, step, step};
             size_t floats = (size_t)graph->nodes[node->inputs[0]].y.shape.c; /* as mix_scratch */
             list[count++].tensor.plane =
-                floats * (turn == RT_TURN_BACKWARD ? 3 : MIX_SCRATCH_OF_ONE);
+                floats * (phase == RT_PHASE_BACKWARD ? 3 : MIX_SCRATCH_OF_ONE);
         }
     }
     return count;
@@ -626,6 +696,7 @@ int main(void)
         cmocka_unit_test(living_tensors_do_not_share_memory),
         cmocka_unit_test(concatenations_of_a_unet_copy_nothing),
         cmocka_unit_test(plans_and_batches_give_the_same_bits),
+        cmocka_unit_test(turns_give_the_same_bits),
         cmocka_unit_test(gradients_of_a_unet),
         cmocka_unit_test(gradients_of_knotted_concatenations),
         cmocka_unit_test(recomputing_gives_the_same_gradients),

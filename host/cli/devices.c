@@ -22,8 +22,9 @@ static void print_device(const struct rt_device_info *info)
     if (info->mhz > 0)
         printf(", up to %d MHz", info->mhz);
     printf("\n");
-    printf("   memory          %.0f MiB, one buffer up to %.0f MiB\n",
-           (double)info->memory_bytes / MIB, (double)info->buffer_bytes / MIB);
+    printf("   memory          %.0f MiB, one buffer up to %.0f MiB, %.4g MiB of cache\n",
+           (double)info->memory_bytes / MIB, (double)info->buffer_bytes / MIB,
+           (double)info->cache_bytes / MIB);
     printf("   work-group      %zu work-items (%zu x %zu x %zu), %zu KiB of local memory\n",
            info->group_size, info->group_sizes[0], info->group_sizes[1], info->group_sizes[2],
            info->local_bytes >> 10);
@@ -34,17 +35,17 @@ static void print_device(const struct rt_device_info *info)
 
 static json_t *describe(const struct rt_device_info *info)
 {
-    return json_pack("{si si si ss ss ss ss ss ss sb si si sI sI sI sI s[III] sb si si}", "index",
-                     info->index, "platform", info->platform, "device", info->device, "name",
-                     info->name, "type", rt_device_type_name(info->type), "platform_name",
-                     info->platform_name, "vendor", info->vendor, "driver", info->driver, "version",
-                     info->version, "integrated", info->integrated, "units", info->units, "mhz",
-                     info->mhz, "memory_bytes", (json_int_t)info->memory_bytes, "buffer_bytes",
-                     (json_int_t)info->buffer_bytes, "local_bytes", (json_int_t)info->local_bytes,
-                     "group_size", (json_int_t)info->group_size, "group_sizes",
-                     (json_int_t)info->group_sizes[0], (json_int_t)info->group_sizes[1],
-                     (json_int_t)info->group_sizes[2], "fp16", info->fp16, "vector_width",
-                     info->vector_width, "native_vector_width", info->native_vector_width);
+    return json_pack(
+        "{si si si ss ss ss ss ss ss sb si si sI sI sI sI sI s[III] sb si si}", "index",
+        info->index, "platform", info->platform, "device", info->device, "name", info->name, "type",
+        rt_device_type_name(info->type), "platform_name", info->platform_name, "vendor",
+        info->vendor, "driver", info->driver, "version", info->version, "integrated",
+        info->integrated, "units", info->units, "mhz", info->mhz, "memory_bytes",
+        (json_int_t)info->memory_bytes, "buffer_bytes", (json_int_t)info->buffer_bytes,
+        "local_bytes", (json_int_t)info->local_bytes, "cache_bytes", (json_int_t)info->cache_bytes,
+        "group_size", (json_int_t)info->group_size, "group_sizes", (json_int_t)info->group_sizes[0],
+        (json_int_t)info->group_sizes[1], (json_int_t)info->group_sizes[2], "fp16", info->fp16,
+        "vector_width", info->vector_width, "native_vector_width", info->native_vector_width);
 }
 
 static rt_status print_json(const struct rt_device_info *devices, size_t count)

@@ -45,7 +45,7 @@ static void describe(cl_device_id device, struct rt_device_info *info)
     cl_device_type type = 0;
     cl_bool unified = CL_FALSE, available = CL_TRUE, compiler = CL_TRUE;
     cl_uint units = 0, mhz = 0, preferred = 0, native = 0;
-    cl_ulong memory = 0, buffer = 0, local = 0;
+    cl_ulong memory = 0, buffer = 0, local = 0, cache = 0;
 
     QUERY(device, CL_DEVICE_TYPE, type);
     QUERY(device, CL_DEVICE_HOST_UNIFIED_MEMORY, unified);
@@ -56,6 +56,7 @@ static void describe(cl_device_id device, struct rt_device_info *info)
     QUERY(device, CL_DEVICE_GLOBAL_MEM_SIZE, memory);
     QUERY(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, buffer);
     QUERY(device, CL_DEVICE_LOCAL_MEM_SIZE, local);
+    QUERY(device, CL_DEVICE_GLOBAL_MEM_CACHE_SIZE, cache);
     QUERY(device, CL_DEVICE_MAX_WORK_GROUP_SIZE, info->group_size);
     size_t sizes[16] = {0}; /* a device has at least three dimensions */
     QUERY(device, CL_DEVICE_MAX_WORK_ITEM_SIZES, sizes);
@@ -79,6 +80,7 @@ static void describe(cl_device_id device, struct rt_device_info *info)
     info->memory_bytes = (size_t)memory;
     info->buffer_bytes = (size_t)buffer;
     info->local_bytes = (size_t)local;
+    info->cache_bytes = (size_t)cache;
     info->fp16 = has_extension(device, "cl_khr_fp16");
     device_text(device, CL_DEVICE_NAME, info->name, sizeof info->name);
     device_text(device, CL_DEVICE_VENDOR, info->vendor, sizeof info->vendor);

@@ -4,8 +4,8 @@
 
 #include "graph/graph.h"
 
-/* The times that a step comes to a node: AGAIN where the plan recomputes it, before BACKWARD. */
-enum rt_turn { RT_TURN_FORWARD, RT_TURN_AGAIN, RT_TURN_BACKWARD, RT_TURNS };
+/* The phases of a step for a node: AGAIN where the plan recomputes it, before BACKWARD. */
+enum rt_phase { RT_PHASE_FORWARD, RT_PHASE_AGAIN, RT_PHASE_BACKWARD, RT_PHASES };
 
 struct rt_node {
     const struct rt_op *op; /* NULL: the input, which is node 0 */
@@ -19,9 +19,17 @@ struct rt_node {
     int segment;           /* how many cuts came before it */
     /* As planned, for a whole batch. y is the output as the forward pass leaves it, again as the
      * backward pass finds it, which is elsewhere where it is recomputed. dy without a buffer: not
-     * wanted. scratch: by turn. */
-    struct rt_tensor y, again, dy, scratch[RT_TURNS];
+     * wanted. scratch: by phase. */
+    struct rt_tensor y, again, dy, scratch[RT_PHASES];
     bool recomputed;
+    bool passing; /* y holds the images of its stage's turn alone */
+};
+
+/* Nodes first to end - 1, run one after the other for so many images together, then for the next.
+ */
+struct rt_stage {
+    size_t first, end;
+    int together;
 };
 
 struct rt_graph {
@@ -33,6 +41,8 @@ struct rt_graph {
     size_t parameter_count, parameter_capacity;
     size_t trained, total; /* lengths of the parameter slabs */
     /* the plan */
+    struct rt_stage *stages; /* of the forward pass */
+    size_t stage_count;
     struct rt_buffer **slabs;
     size_t slab_count;
     struct rt_buffer *values, *gradients; /* the caller's */
@@ -60,6 +70,11 @@ rt_status rt_graph_infer(const struct rt_graph *graph, struct rt_shape input,
 
 /* The first node of the segment that ends with node i; i + 1 where none does. */
 size_t rt_graph_segment_ending(const struct rt_graph *graph, size_t i);
+
+/* The stages of a forward pass over images of these shapes, in *stages (released by free()).
+ * Errors: MEMORY. */
+rt_status rt_stages_find(const struct rt_graph *graph, const struct rt_shape *shapes, bool training,
+                         struct rt_stage **stages, size_t *count);
 
 void rt_graph_release_plan(struct rt_graph *graph);
 

@@ -13,6 +13,7 @@
 struct part {
     size_t whole;  /* the node whose block it lies in: the node itself, or a later one */
     size_t offset; /* floats from the start of the whole's image */
+    bool passing;  /* of the whole: nothing outside its stage reads it */
 };
 
 struct plan {
@@ -20,20 +21,22 @@ struct plan {
     enum rt_plan kind;
     struct rt_shape *shapes; /* of each node */
     bool *recomputed;        /* of each node */
-    int (*steps)[RT_TURNS];  /* of each node */
+    int (*steps)[RT_PHASES]; /* of each node */
+    struct rt_stage *stages;
+    size_t stage_count;
     struct part *parts[2];   /* of each node: its output, its gradient */
     struct rt_block *blocks; /* of each node, in the order below */
     size_t *slabs;           /* lengths in floats */
     size_t slab_count;
 };
 
-/* The output has a second block where it is recomputed; scratch has one a turn. */
-enum { OUTPUT, AGAIN, GRADIENT, SCRATCH, BLOCKS = SCRATCH + RT_TURNS };
+/* The output has a second block where it is recomputed; scratch has one a phase. */
+enum { OUTPUT, AGAIN, GRADIENT, SCRATCH, BLOCKS = SCRATCH + RT_PHASES };
 
-/* What holds the output at this turn. */
-static struct rt_block *output_block(const struct plan *plan, size_t node, enum rt_turn turn)
+/* What holds the output at this phase. */
+static struct rt_block *output_block(const struct plan *plan, size_t node, enum rt_phase phase)
 {
-    const bool again = plan->recomputed[node] && turn != RT_TURN_FORWARD;
+    const bool again = plan->recomputed[node] && phase != RT_PHASE_FORWARD;
     return &plan->blocks[BLOCKS * plan->parts[0][node].whole + (again ? AGAIN : OUTPUT)];
 }
 
@@ -42,9 +45,9 @@ static struct rt_block *gradient_block(const struct plan *plan, size_t node)
     return &plan->blocks[BLOCKS * plan->parts[1][node].whole + GRADIENT];
 }
 
-static struct rt_block *scratch_block(const struct plan *plan, size_t node, enum rt_turn turn)
+static struct rt_block *scratch_block(const struct plan *plan, size_t node, enum rt_phase phase)
 {
-    return &plan->blocks[BLOCKS * node + SCRATCH + turn];
+    return &plan->blocks[BLOCKS * node + SCRATCH + phase];
 }
 
 static bool differentiated(const struct plan *plan, size_t node)
@@ -74,9 +77,8 @@ static void find_steps(const struct plan *plan)
     for (size_t i = graph->count; i-- > 1;) {
         for (size_t j = rt_graph_segment_ending(graph, i); j <= i; j++)
             if (plan->recomputed[j])
-                plan->steps[j][RT_TURN_AGAIN] = ++step;
-        plan->steps[i][RT_TURN_FORWARD] = (int)i;
-        plan->steps[i][RT_TURN_BACKWARD] = ++step;
+                plan->steps[j][RT_PHASE_AGAIN] = ++step;
+        plan->steps[i][RT_PHASE_BACKWARD] = ++step;
     }
 }
 
@@ -106,15 +108,42 @@ static void find_parts(const struct plan *plan, bool gradients)
             size_t input = (size_t)node->inputs[j];
             if (input != 0 && graph->nodes[input].last_reader == i && parts[input].whole == input &&
                 live_together(plan, input, i, gradients))
-                parts[input] = (struct part){i, offset};
+                parts[input] = (struct part){.whole = i, .offset = offset};
             offset += rt_image_stride(plan->shapes[input]);
         }
     }
     for (size_t i = graph->count; i-- > 0;) { /* parts of parts */
         const struct part *whole = &parts[parts[i].whole];
         if (parts[i].whole != i)
-            parts[i] = (struct part){whole->whole, parts[i].offset + whole->offset};
+            parts[i] =
+                (struct part){.whole = whole->whole, .offset = parts[i].offset + whole->offset};
     }
+}
+
+static const struct rt_stage *stage_of(const struct plan *plan, size_t node)
+{
+    const struct rt_stage *stage = plan->stages;
+    while (node >= stage->end)
+        stage++;
+    return stage;
+}
+
+/* Outputs that only their own stage needs. Training keeps what it may need backward. */
+static void find_passing(const struct plan *plan)
+{
+    const struct rt_graph *graph = plan->graph;
+    struct part *parts = plan->parts[0];
+    for (size_t i = 1; i < graph->count; i++)
+        parts[i].passing = plan->kind == RT_PLAN_FORWARD;
+    parts[0].passing = parts[graph->count - 1].passing = false;
+    for (size_t i = 1; i < graph->count; i++) {
+        const size_t whole = parts[i].whole;
+        if (stage_of(plan, i) != stage_of(plan, whole) ||
+            stage_of(plan, i) != stage_of(plan, graph->nodes[i].last_reader))
+            parts[whole].passing = false;
+    }
+    for (size_t i = 1; i < graph->count; i++)
+        parts[i].passing = parts[parts[i].whole].passing;
 }
 
 static void live(struct rt_block *block, int step)
@@ -123,30 +152,48 @@ static void live(struct rt_block *block, int step)
     block->last = step > block->last ? step : block->last;
 }
 
-/* What a node needs when it runs forward, be it again. */
-static void live_forward(const struct plan *plan, size_t i, enum rt_turn turn)
+/* What a node needs when it runs forward. Where its stage takes turns, it runs again after all
+ * others of the stage have. */
+static void live_forward(const struct plan *plan, size_t i)
 {
     const struct rt_node *node = &plan->graph->nodes[i];
-    const int step = plan->steps[i][turn];
-    live(output_block(plan, i, turn), step);
-    live(scratch_block(plan, i, turn), step);
+    const struct rt_stage *stage = stage_of(plan, i);
+    const bool turns = stage->together < plan->shapes[0].n;
+    const int first = (int)(turns ? stage->first : i), last = (int)(turns ? stage->end - 1 : i);
+    live(scratch_block(plan, i, RT_PHASE_FORWARD), (int)i);
+    live(output_block(plan, i, RT_PHASE_FORWARD), first);
+    live(output_block(plan, i, RT_PHASE_FORWARD), last);
+    for (int j = 0; j < node->op->inputs; j++) {
+        struct rt_block *x = output_block(plan, (size_t)node->inputs[j], RT_PHASE_FORWARD);
+        live(x, first);
+        live(x, last);
+    }
+}
+
+static void live_again(const struct plan *plan, size_t i)
+{
+    const struct rt_node *node = &plan->graph->nodes[i];
+    const enum rt_phase phase = RT_PHASE_AGAIN;
+    const int step = plan->steps[i][phase];
+    live(scratch_block(plan, i, phase), step);
+    live(output_block(plan, i, phase), step);
     for (int j = 0; j < node->op->inputs; j++)
-        live(output_block(plan, (size_t)node->inputs[j], turn), step);
+        live(output_block(plan, (size_t)node->inputs[j], phase), step);
 }
 
 static void live_backward(const struct plan *plan, size_t i)
 {
     const struct rt_node *node = &plan->graph->nodes[i];
-    const enum rt_turn turn = RT_TURN_BACKWARD;
-    const int step = plan->steps[i][turn];
-    live(scratch_block(plan, i, turn), step);
+    const enum rt_phase phase = RT_PHASE_BACKWARD;
+    const int step = plan->steps[i][phase];
+    live(scratch_block(plan, i, phase), step);
     live(gradient_block(plan, i), step);
     if (node->op->backward_reads_y)
-        live(output_block(plan, i, turn), step);
+        live(output_block(plan, i, phase), step);
     for (int j = 0; j < node->op->inputs; j++) {
         size_t input = (size_t)node->inputs[j];
         if (node->op->backward_reads_x)
-            live(output_block(plan, input, turn), step);
+            live(output_block(plan, input, phase), step);
         if (plan->graph->nodes[input].differentiable)
             live(gradient_block(plan, input), step);
     }
@@ -158,14 +205,14 @@ static void find_lives(const struct plan *plan)
     const int loss = (int)graph->count;
     for (size_t i = 0; i < BLOCKS * graph->count; i++)
         plan->blocks[i] = (struct rt_block){.first = INT_MAX, .last = -1};
-    live(output_block(plan, 0, RT_TURN_FORWARD), 0); /* the input: always */
-    live(output_block(plan, 0, RT_TURN_FORWARD), INT_MAX);
-    live(output_block(plan, graph->count - 1, RT_TURN_FORWARD), loss);
+    live(output_block(plan, 0, RT_PHASE_FORWARD), 0); /* the input: always */
+    live(output_block(plan, 0, RT_PHASE_FORWARD), INT_MAX);
+    live(output_block(plan, graph->count - 1, RT_PHASE_FORWARD), loss);
     live(gradient_block(plan, graph->count - 1), loss);
     for (size_t i = 1; i < graph->count; i++) {
-        live_forward(plan, i, RT_TURN_FORWARD);
+        live_forward(plan, i);
         if (plan->recomputed[i])
-            live_forward(plan, i, RT_TURN_AGAIN);
+            live_again(plan, i);
         if (differentiated(plan, i))
             live_backward(plan, i);
     }
@@ -193,21 +240,22 @@ static void find_sizes(const struct plan *plan)
     const struct rt_graph *graph = plan->graph;
     for (size_t i = 0; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
-        size_t floats = (size_t)plan->shapes[i].n * rt_image_stride(plan->shapes[i]);
+        const int n = plan->parts[0][i].passing ? stage_of(plan, i)->together : plan->shapes[i].n;
+        size_t floats = (size_t)n * rt_image_stride(plan->shapes[i]);
         if (plan->parts[0][i].whole == i) {
-            output_block(plan, i, RT_TURN_FORWARD)->floats = floats;
-            output_block(plan, i, RT_TURN_BACKWARD)->floats = floats;
+            output_block(plan, i, RT_PHASE_FORWARD)->floats = floats;
+            output_block(plan, i, RT_PHASE_BACKWARD)->floats = floats;
         }
         if (plan->parts[1][i].whole == i && differentiated(plan, i))
             gradient_block(plan, i)->floats = floats;
         if (i == 0 || !node->op->scratch)
             continue;
         floats = scratch_floats(plan, node, RT_FORWARD);
-        scratch_block(plan, i, RT_TURN_FORWARD)->floats = floats;
+        scratch_block(plan, i, RT_PHASE_FORWARD)->floats = floats;
         if (plan->recomputed[i])
-            scratch_block(plan, i, RT_TURN_AGAIN)->floats = floats;
+            scratch_block(plan, i, RT_PHASE_AGAIN)->floats = floats;
         if (differentiated(plan, i))
-            scratch_block(plan, i, RT_TURN_BACKWARD)->floats =
+            scratch_block(plan, i, RT_PHASE_BACKWARD)->floats =
                 scratch_floats(plan, node, RT_BACKWARD);
     }
 }
@@ -217,6 +265,9 @@ void rt_graph_release_plan(struct rt_graph *graph)
     for (size_t i = 0; i < graph->slab_count; i++)
         rt_buffer_destroy(graph->slabs[i]);
     free(graph->slabs);
+    free(graph->stages);
+    graph->stages = NULL;
+    graph->stage_count = 0;
     graph->slabs = NULL;
     graph->slab_count = 0;
 }
@@ -298,17 +349,18 @@ static void place_tensors(const struct plan *plan, struct rt_graph *graph)
 {
     for (size_t i = 0; i < graph->count; i++) {
         struct rt_node *node = &graph->nodes[i];
-        const struct rt_block *first = output_block(plan, i, RT_TURN_FORWARD);
-        const struct rt_block *again = output_block(plan, i, RT_TURN_BACKWARD);
+        const struct rt_block *first = output_block(plan, i, RT_PHASE_FORWARD);
+        const struct rt_block *again = output_block(plan, i, RT_PHASE_BACKWARD);
         node->recomputed = plan->recomputed[i];
+        node->passing = plan->parts[0][i].passing;
         node->y = activation_in(plan, graph, i, first, plan->parts[0]);
         node->again = activation_in(plan, graph, i, again, plan->parts[0]);
         node->dy = activation_in(plan, graph, i, gradient_block(plan, i), plan->parts[1]);
         if (!node->differentiable)
             node->dy.buffer = NULL; /* a part of a gradient that is otherwise wanted */
-        for (int turn = 0; turn < RT_TURNS; turn++) {
-            const struct rt_block *scratch = scratch_block(plan, i, (enum rt_turn)turn);
-            node->scratch[turn] =
+        for (int phase = 0; phase < RT_PHASES; phase++) {
+            const struct rt_block *scratch = scratch_block(plan, i, (enum rt_phase)phase);
+            node->scratch[phase] =
                 tensor_in(graph, scratch, 0, scratch->floats, (struct rt_shape){1, 1, 1, 1});
         }
     }
@@ -349,10 +401,13 @@ static rt_status plan_init(struct plan *plan, const struct rt_graph *graph, stru
     for (int i = 0; i < 2; i++)
         RT_TRY(rt_alloc(&plan->parts[i], graph->count, sizeof *plan->parts[i]));
     RT_TRY(rt_alloc(&plan->blocks, BLOCKS * graph->count, sizeof *plan->blocks));
+    RT_TRY(rt_stages_find(graph, plan->shapes, kind != RT_PLAN_FORWARD, &plan->stages,
+                          &plan->stage_count));
     find_recomputed(plan);
     find_steps(plan);
     find_parts(plan, false);
     find_parts(plan, true);
+    find_passing(plan);
     find_lives(plan);
     find_sizes(plan);
     status = rt_blocks_place(plan->blocks, BLOCKS * graph->count, limit, &plan->slabs,
@@ -366,6 +421,7 @@ static void plan_finish(struct plan *plan)
     free(plan->shapes);
     free(plan->recomputed);
     free(plan->steps);
+    free(plan->stages);
     free(plan->parts[0]);
     free(plan->parts[1]);
     free(plan->blocks);
@@ -392,6 +448,9 @@ rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, enum rt_p
     RT_TRY(reserve(graph, plan.shapes, kind != RT_PLAN_FORWARD));
     RT_TRY(allocate(graph, &plan));
     place_tensors(&plan, graph);
+    graph->stages = plan.stages;
+    graph->stage_count = plan.stage_count;
+    plan.stages = NULL;
     graph->values = values;
     graph->gradients = kind != RT_PLAN_FORWARD ? gradients : NULL;
 end:

@@ -9,6 +9,14 @@ static struct rt_tensor images(struct rt_tensor tensor, int n)
     return tensor;
 }
 
+/* `n` images of a node's output from number `first` on, as this phase has it. */
+static struct rt_tensor output(const struct rt_node *node, enum rt_phase phase, int first, int n)
+{
+    struct rt_tensor y = images(phase == RT_PHASE_FORWARD ? node->y : node->again, n);
+    y.offset += node->passing ? 0 : (size_t)first * y.stride;
+    return y;
+}
+
 static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_buffer *slab)
 {
     struct rt_shape shape = p->parameter.shape;
@@ -16,28 +24,22 @@ static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_
     return (struct rt_tensor){slab, p->offset, (size_t)shape.c * plane, plane, shape};
 }
 
-/* A node's output as it stands at this turn. */
-static struct rt_tensor output(const struct rt_node *node, enum rt_turn turn, int n)
-{
-    return images(turn == RT_TURN_FORWARD ? node->y : node->again, n);
-}
-
-static struct rt_op_call call_of(const struct rt_graph *graph, size_t i, enum rt_turn turn,
-                                 const struct rt_graph_pass *pass)
+static struct rt_op_call call_of(const struct rt_graph *graph, size_t i, enum rt_phase phase,
+                                 const struct rt_graph_pass *pass, int first, int n)
 {
     const struct rt_node *node = &graph->nodes[i];
     struct rt_op_call call = {.device = graph->device,
                               .attributes = node->attributes,
-                              .y = output(node, turn, pass->n),
-                              .scratch = node->scratch[turn],
+                              .y = output(node, phase, first, n),
+                              .scratch = node->scratch[phase],
                               .training = pass->training,
-                              .again = turn == RT_TURN_AGAIN,
+                              .again = phase == RT_PHASE_AGAIN,
                               .seed = pass->seed,
                               .node = (uint32_t)i,
                               .step = pass->step,
-                              .image = pass->image};
+                              .image = pass->image + (uint32_t)first};
     for (int j = 0; j < node->op->inputs; j++)
-        call.x[j] = output(&graph->nodes[node->inputs[j]], turn, pass->n);
+        call.x[j] = output(&graph->nodes[node->inputs[j]], phase, first, n);
     for (int j = 0; j < node->parameters; j++)
         call.p[j] = parameter(&graph->parameters[node->first_parameter + (size_t)j], graph->values);
     return call;
@@ -90,23 +92,40 @@ static rt_status check_pass(const struct rt_graph *graph, const struct rt_graph_
     return RT_OK;
 }
 
-static rt_status run_forward(struct rt_graph *graph, size_t i, enum rt_turn turn,
-                             const struct rt_graph_pass *pass)
+/* Runs node i for `n` images from number `first` on, for the first time or again. */
+static rt_status run_forward(const struct rt_graph *graph, size_t i, enum rt_phase phase,
+                             const struct rt_graph_pass *pass, int first, int n)
 {
     const struct rt_op *op = graph->nodes[i].op;
-    struct rt_op_call call = call_of(graph, i, turn, pass);
+    struct rt_op_call call = call_of(graph, i, phase, pass, first, n);
     if (in_place(op, &call.y, call.x))
         return RT_OK;
     rt_status status = label(op, &call, RT_FORWARD);
     return status == RT_OK ? op->forward(&call) : status;
 }
 
+static rt_status run_stage(const struct rt_graph *graph, const struct rt_stage *stage,
+                           const struct rt_graph_pass *pass, int first, int n)
+{
+    rt_status status = RT_OK;
+    for (size_t i = stage->first; i < stage->end; i++)
+        RT_TRY(run_forward(graph, i, RT_PHASE_FORWARD, pass, first, n));
+end:
+    return status;
+}
+
 rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *pass)
 {
     rt_status status = RT_OK;
     RT_TRY(check_pass(graph, pass));
-    for (size_t i = 1; i < graph->count; i++)
-        RT_TRY(run_forward(graph, i, RT_TURN_FORWARD, pass));
+    for (size_t s = 0; s < graph->stage_count; s++) {
+        const struct rt_stage *stage = &graph->stages[s];
+        for (int first = 0; first < pass->n; first += stage->together) {
+            const int left = pass->n - first;
+            RT_TRY(run_stage(graph, stage, pass, first,
+                             left < stage->together ? left : stage->together));
+        }
+    }
     status = end_label(graph);
 end:
     return status;
@@ -127,7 +146,7 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
                                           const struct rt_graph_pass *pass)
 {
     const struct rt_node *node = &graph->nodes[i];
-    struct rt_op_call call = call_of(graph, i, RT_TURN_BACKWARD, pass);
+    struct rt_op_call call = call_of(graph, i, RT_PHASE_BACKWARD, pass, 0, pass->n);
     call.dy = images(node->dy, pass->n);
     for (int j = 0; j < node->op->inputs; j++) {
         call.dx[j] = images(graph->nodes[node->inputs[j]].dy, pass->n);
@@ -153,7 +172,7 @@ rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *
         const struct rt_op *op = graph->nodes[i].op;
         for (size_t j = rt_graph_segment_ending(graph, i); j <= i; j++)
             if (graph->nodes[j].recomputed)
-                RT_TRY(run_forward(graph, j, RT_TURN_AGAIN, pass));
+                RT_TRY(run_forward(graph, j, RT_PHASE_AGAIN, pass, 0, pass->n));
         struct rt_op_call call = backward_call_of(graph, i, pass);
         if (!call.dy.buffer || in_place(op, &call.dy, call.dx))
             continue;

@@ -144,6 +144,7 @@ const struct rt_op rt_op_batch_norm = {
     .name = "batch_norm",
     .attributes_size = sizeof(struct rt_batch_norm),
     .inputs = 1,
+    .couples_images = true,
     .backward_reads_x = true,
     .backward_reads_y = true,
     .infer = infer,

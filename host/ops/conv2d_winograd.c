@@ -6,8 +6,9 @@
 /* As in cl/conv2d_winograd.cl. */
 #define PLACES 36
 #define WIDE 2
-#define TILE 4     /* rows and columns of outputs */
-#define SEGMENTS 4 /* of a vector of tiles */
+#define LINE_FLOATS 16 /* between the filters of two places */
+#define TILE 4         /* rows and columns of outputs */
+#define SEGMENTS 4     /* of a vector of tiles */
 
 /* What a work-item multiplies at a time. 16 sums leave room in 32 registers for the factors. */
 struct block {
@@ -16,8 +17,8 @@ struct block {
 };
 static const struct block wide = {4, 4}, narrow = {2, 8}, narrowest = {1, 8};
 
-/* The transformed inputs of so wide a block stay in a core's own cache; others are read from further
- * away, and each of them for more output channels. */
+/* The transformed inputs of so wide a block stay in a core's own cache; others are read from
+ * further away, and each of them for more output channels. */
 #define WIDE_BYTES ((size_t)320 << 10)
 
 static size_t local_bytes(const struct rt_device *device, int in_channels, int vectors)
@@ -33,7 +34,8 @@ static struct block block_for(const struct rt_device *device, int in_channels)
         return wide;
     if (local_bytes(device, in_channels, narrow.vectors) <= room)
         return narrow;
-    return local_bytes(device, in_channels, narrowest.vectors) <= room ? narrowest : (struct block){0};
+    return local_bytes(device, in_channels, narrowest.vectors) <= room ? narrowest
+                                                                       : (struct block){0};
 }
 
 /* What the part sums over. */
@@ -48,7 +50,7 @@ static int in_channels_of(const struct rt_conv2d *a, struct rt_shape x, enum rt_
  * stated, so that the sums' order does not depend on the device's compute units. */
 #define PARTIAL_BYTES ((size_t)8 << 20)
 #define ITEMS_MAX 16
-#define OUTS_MAX 64 /* output channels of a work-item */
+#define OUTS_MAX 64   /* output channels of a work-item */
 #define WEIGHT_OUTS 8 /* of them at a time */
 #define WEIGHT_BLOCKS_MAX 4
 
@@ -83,7 +85,8 @@ static struct weights_share share_weights(const struct rt_device *device, const 
     const size_t lanes = rt_ceil_div((size_t)x.c, vector);
     struct weights_share s = {.wide = lanes % WIDE == 0 ? WIDE : 1, .lanes = (int)(lanes * vector)};
     size_t groups = rt_ceil_div((size_t)a->channels, OUTS_MAX);
-    s.outs = (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), WEIGHT_OUTS) * WEIGHT_OUTS);
+    s.outs =
+        (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), WEIGHT_OUTS) * WEIGHT_OUTS);
     s.padded = (int)groups * s.outs;
     size_t room = rt_device_describe(device)->buffer_bytes / 4;
     room = room < PARTIAL_BYTES ? room : PARTIAL_BYTES; /* less only on the smallest devices */
@@ -121,7 +124,7 @@ static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a,
     }
     int in = in_channels_of(a, x, part), out = x.c + a->channels - in;
     const size_t outs = (size_t)block_for(device, in).outs;
-    return PLACES * (size_t)in * rt_ceil_div((size_t)out, outs) * outs;
+    return rt_ceil_div((size_t)out, outs) * PLACES * ((size_t)in * outs + LINE_FLOATS);
 }
 
 /* How the channels of both sides lie in the weights. */
@@ -141,8 +144,8 @@ static rt_status transform_filters(const struct rt_op_call *call, const char *op
                      rt_int(f.in_step), rt_int(f.turn));
 }
 
-/* A block's output channels at a time: how often a work-item does so. All of them, unless that leaves
- * compute units idle. */
+/* A block's output channels at a time: how often a work-item does so. All of them, unless that
+ * leaves compute units idle. */
 static size_t groups_for(const struct rt_device *device, struct block block, size_t items,
                          int out_channels)
 {
@@ -170,31 +173,33 @@ static rt_status convolve(const struct rt_op_call *call, const struct rt_tensor 
     rt_status status = transform_filters(call, options, f, block, in.c, out.c);
     if (status < 0)
         return status;
-    const struct rt_argument arguments[] = {RT_TENSOR(*x),
-                                            RT_TENSOR(*y),
-                                            rt_buffer_argument(call->scratch.buffer),
-                                            rt_ulong(call->scratch.offset),
-                                            rt_buffer_argument(e.bias.buffer),
-                                            rt_ulong(e.bias.offset),
-                                            rt_int(in.c),
-                                            rt_int(out.c),
-                                            rt_int(in.n),
-                                            rt_int(in.h),
-                                            rt_int(in.w),
-                                            rt_int((int)groups),
-                                            rt_int(e.relu),
-                                            RT_DROPOUT(e.dropout),
-                                            rt_int(e.add),
-                                            rt_local(local_bytes(call->device, in.c, block.vectors))};
+    const struct rt_argument arguments[] = {
+        RT_TENSOR(*x),
+        RT_TENSOR(*y),
+        rt_buffer_argument(call->scratch.buffer),
+        rt_ulong(call->scratch.offset),
+        rt_buffer_argument(e.bias.buffer),
+        rt_ulong(e.bias.offset),
+        rt_int(in.c),
+        rt_int(out.c),
+        rt_int(in.n),
+        rt_int(in.h),
+        rt_int(in.w),
+        rt_int((int)groups),
+        rt_int(e.relu),
+        RT_DROPOUT(e.dropout),
+        rt_int(e.add),
+        rt_local(local_bytes(call->device, in.c, block.vectors))};
     return rt_device_launch(
         call->device,
-        &(struct rt_launch){.file = "conv2d_winograd.cl",
-                            .kernel = "winograd_convolve",
-                            .options = options,
-                            .global = {items, rt_ceil_div((size_t)out.c, groups * (size_t)block.outs), 1},
-                            .local = {1, 1, 1}, /* local memory is a work-item's own */
-                            .arguments = arguments,
-                            .count = sizeof arguments / sizeof *arguments});
+        &(struct rt_launch){
+            .file = "conv2d_winograd.cl",
+            .kernel = "winograd_convolve",
+            .options = options,
+            .global = {items, rt_ceil_div((size_t)out.c, groups * (size_t)block.outs), 1},
+            .local = {1, 1, 1}, /* local memory is a work-item's own */
+            .arguments = arguments,
+            .count = sizeof arguments / sizeof *arguments});
 }
 
 static rt_status forward(const struct rt_op_call *call)

@@ -65,8 +65,8 @@ static struct tiling tiling_of(const struct rt_device *device, int channels, int
 {
     const int first = rt_device_is_cpu(device);
     size_t tiles = rt_ceil_div((size_t)channels, (size_t)tile);
-    size_t vectors = rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device)) * (size_t)x.h *
-                     (size_t)x.n;
+    size_t vectors =
+        rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device)) * (size_t)x.h * (size_t)x.n;
     size_t pixels = rt_ceil_div(vectors, (size_t)blocks);
     struct tiling t = {.global = {first ? tiles : pixels, first ? pixels : tiles, 1}};
     snprintf(t.options, sizeof t.options, "-DCHANNELS_FIRST=%d -DBLOCKS=%d -DTILE_BACK=%d", first,

@@ -50,6 +50,7 @@ struct rt_op {
     size_t attributes_size;
     int inputs;
     bool backward_reads_x, backward_reads_y; /* what must be kept until backward */
+    bool couples_images; /* with training, what is computed of one image depends on the others */
     bool identity; /* y is made of x's own memory where the plan can arrange it: a concatenation */
 
     /* The output's shape. Errors: ARGUMENT, for inputs that do not fit. */

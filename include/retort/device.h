@@ -25,6 +25,7 @@ struct rt_device_info {
     size_t memory_bytes;     /* global memory */
     size_t buffer_bytes;     /* the largest single buffer */
     size_t local_bytes;      /* local memory of a work-group */
+    size_t cache_bytes;      /* the cache of global memory, 0 if there is none */
     size_t group_size;       /* the largest work-group, in work-items */
     size_t group_sizes[3];   /* the same by dimension */
     bool fp16;               /* has cl_khr_fp16 */
