@@ -1,7 +1,7 @@
 /* Placing blocks of memory whose lives are known: the largest first, each at the lowest place
  * where nothing lies that lives at the same time. (Pisarchyk and Lee, "Efficient memory management
  * for deep neural net inference", arXiv 2001.03288, "greedy by size".) Then once more with what
- * came to lie highest placed before all others, and so on: the best of these counts. */
+ * came to lie highest before all others, and so on: the best of these rounds counts. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

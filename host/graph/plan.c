@@ -21,7 +21,7 @@ struct plan {
     enum rt_plan kind;
     struct rt_shape *shapes; /* of each node */
     bool *recomputed;        /* of each node */
-    int (*steps)[RT_PHASES]; /* of each node */
+    int (*steps)[RT_PHASES]; /* of each node: when it runs again, and backward */
     struct rt_stage *stages;
     size_t stage_count;
     struct part *parts[2];   /* of each node: its output, its gradient */
@@ -82,8 +82,9 @@ static void find_steps(const struct plan *plan)
     }
 }
 
-/* Whether there is no memory to be saved by keeping an input apart from its concatenation: a skip
- * connection outlives the other half by far. */
+/* Whether an input, or its gradient, may lie in its concatenation. A skip connection outlives the
+ * other half by far, so a plan that recomputes keeps it apart from a whole that it drops; and its
+ * gradient from any. */
 static bool live_together(const struct plan *plan, size_t input, size_t whole, bool gradients)
 {
     const struct rt_node *nodes = plan->graph->nodes;

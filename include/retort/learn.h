@@ -68,8 +68,9 @@ struct rt_train_options {
     /* The most device memory to hold while it trains, in bytes; 0: what the device has. Where a
      * step does not fit, its patches go through the network in parts and their gradients are added
      * up: the same result but for rounding. Where that does not do, or the loss is dice, the
-     * backward pass computes again what it no longer has of the forward pass: the same bits, in
-     * more time. With batch normalisation, whose statistics are of a part, this comes first. */
+     * backward pass computes again what was dropped of the forward pass: the same bits, in more
+     * time. With batch normalisation, whose statistics are of a part, that is tried before parts.
+     */
     size_t memory_limit;
 
     const char *out;    /* the run folder */
