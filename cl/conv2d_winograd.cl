@@ -6,70 +6,15 @@
  *
  * 36 products in the place of 144. A CPU's variant: a work-item owns BLOCKS vectors of VEC tiles.
  * It transforms their inputs into local memory, in[p][c][b], a vector of tiles each, and then, OUT
- * channels at a time, multiplies them at each of the 36 places p by the transformed filters.
- *
- * VEC tiles are four segments of a row, VEC columns of outputs each, which follow each other in the
- * order (n, tile row, column), so that narrow images fill the vectors too. */
+ * channels at a time, multiplies them at each of the 36 places p by the transformed filters. */
+
+#include "winograd_tiles.cl"
 
 #ifndef OUT
 #define OUT 8 /* output channels at a time: 4 or 8 */
 #endif
 #ifndef BLOCKS
 #define BLOCKS 2
-#endif
-#define PLACES 36
-#define ALL_ROWS 0x3fu /* of a tile's inputs */
-
-#if VEC == 1
-#error "the segments of a vector need at least 4 lanes"
-#endif
-
-#if VEC == 4
-typedef ulong2 pairs;
-#define AS_PAIRS as_ulong2
-#define AS_VEC as_float4
-#elif VEC == 8
-typedef ulong4 pairs;
-#define AS_PAIRS as_ulong4
-#define AS_VEC as_float8
-#else
-typedef ulong8 pairs;
-#define AS_PAIRS as_ulong8
-#define AS_VEC as_float16
-#endif
-
-/* `after` holds the two columns that follow each of four segments, at the front of each quarter.
- * FOLLOWING is a column k of the tiles, lane by lane that of the next tile of the segment, or the
- * first (even) or second (odd) of those two after the last. */
-#if VEC == 16
-typedef float4 after_part;
-typedef float16 after;
-typedef int4 after_ints;
-typedef int16 after_mask;
-#define LOAD_AFTER(p) vload4(0, p)
-#define AS_AFTER as_float16
-#define AS_AFTER_MASK as_int16
-#define AFTER_LANES ((int16)(0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0))
-#define FOLLOWING_even(k, a)                                                                       \
-    (vec)((k).s123, (a).s0, (k).s567, (a).s4, (k).s9ab, (a).s8, (k).sdef, (a).sc)
-#define FOLLOWING_odd(k, a)                                                                        \
-    (vec)((k).s123, (a).s1, (k).s567, (a).s5, (k).s9ab, (a).s9, (k).sdef, (a).sd)
-#else
-typedef float2 after_part;
-typedef float8 after;
-typedef int2 after_ints;
-typedef int8 after_mask;
-#define LOAD_AFTER(p) vload2(0, p)
-#define AS_AFTER as_float8
-#define AS_AFTER_MASK as_int8
-#define AFTER_LANES ((int8)(0, 1, 0, 1, 0, 1, 0, 1))
-#if VEC == 8
-#define FOLLOWING_even(k, a) (vec)((k).s1, (a).s0, (k).s3, (a).s2, (k).s5, (a).s4, (k).s7, (a).s6)
-#define FOLLOWING_odd(k, a) (vec)((k).s1, (a).s1, (k).s3, (a).s3, (k).s5, (a).s5, (k).s7, (a).s7)
-#else
-#define FOLLOWING_even(k, a) (a).even
-#define FOLLOWING_odd(k, a) (a).odd
-#endif
 #endif
 
 /* --- filters ------------------------------------------------------------------------------ */
@@ -129,116 +74,33 @@ __kernel void winograd_filters(__global const float *w, ulong w_offset, __global
         JOIN(vstore, OUT)(u[p], 0, filters + p * PLACE_FLOATS(in_channels));
 }
 
-/* --- inputs ------------------------------------------------------------------------------- */
-
-/* VEC columns of four rows of outputs; n is the batch's size for segments past the last. */
-typedef struct {
-    int n, row, column;
-} segment;
-
-static inline segment find_segment(int index, int batch, int height, int width)
-{
-    const int columns = (width + VEC - 1) / VEC, rows = (height + 3) / 4;
-    return (segment){min(index / columns / rows, batch), index / columns % rows * 4,
-                     index % columns * VEC};
-}
-
-/* What a work-item knows of a segment: which of its tiles' six rows of inputs there are, a bit
- * each. */
-static inline uint input_rows(segment at, int batch, int height)
-{
-    if (at.n >= batch)
-        return 0;
-    const int past = at.row + 5 - height; /* rows below the image */
-    return (at.row == 0 ? ALL_ROWS & ~1u : ALL_ROWS) & (past > 0 ? ALL_ROWS >> past : ALL_ROWS);
-}
-
-/* Which of the two columns of inputs after each segment the image has: all bits, or none. */
-static inline after_mask columns_after(const segment at[4], int width)
-{
-    const after_mask first = (after_mask)((after_ints)(at[0].column), (after_ints)(at[1].column),
-                                          (after_ints)(at[2].column), (after_ints)(at[3].column));
-    return first + AFTER_LANES + (VEC - 1) < width;
-}
-
-/* B' d of six values of the type T */
-#define INPUT_LINE(T, to, d0, d1, d2, d3, d4, d5)                                                  \
-    {                                                                                              \
-        const T a = fma((T)(-4), d2, d4), b = fma((T)(-4), d1, d3);                                \
-        const T c = d4 - d2, e = 2 * (d3 - d1);                                                    \
-        to(0, fma((T)(4), d0, fma((T)(-5), d2, d4)));                                              \
-        to(1, a + b);                                                                              \
-        to(2, a - b);                                                                              \
-        to(3, c + e);                                                                              \
-        to(4, c - e);                                                                              \
-        to(5, fma((T)(4), d1, fma((T)(-5), d3, d5)));                                              \
-    }
-
-/* B' of a segment's six rows of inputs, VEC columns from `column` on, zeros for those that the
- * image does not have. */
-static inline void input_columns(__global const float *from, int width, uint rows, int column,
-                                 vec to[6])
-{
-    vec d[6];
-    if (rows == ALL_ROWS && column >= 0 && column + VEC <= width) {
-#pragma unroll
-        for (int i = 0; i < 6; i++)
-            d[i] = LOAD(from + i * width);
-    } else {
-        const ivec at = LANES + column;
-#pragma unroll
-        for (int i = 0; i < 6; i++)
-            d[i] = rows >> i & 1
-                       ? select((vec)(0), LOAD(from + i * width), (at >= 0) & (at < width))
-                       : (vec)(0);
-    }
-#define TO_COLUMNS(i, value) to[i] = value
-    INPUT_LINE(vec, TO_COLUMNS, d[0], d[1], d[2], d[3], d[4], d[5])
-}
-
-/* The same of the two columns that follow each of the four segments; `there` masks those that the
- * image does not have. */
-static inline void input_columns_after(__global const float *const from[4], int width,
-                                       const uint rows[4], after_mask there, after to[6])
-{
-    after d[6];
-#pragma unroll
-    for (int i = 0; i < 6; i++) {
-        after_part part[4];
-#pragma unroll
-        for (int s = 0; s < 4; s++)
-            part[s] = rows[s] >> i & 1 ? LOAD_AFTER(from[s] + i * width + VEC) : (after_part)(0);
-        d[i] = AS_AFTER(AS_AFTER_MASK((after)(part[0], part[1], part[2], part[3])) & there);
-    }
-    INPUT_LINE(after, TO_COLUMNS, d[0], d[1], d[2], d[3], d[4], d[5])
-}
-
-/* B' d B of VEC tiles of one plane, to in[p * step]. */
-static inline void transform_input(__global const float *const from[4], const segment at[4],
-                                   const uint rows[4], after_mask there, int width,
-                                   __local float *in, size_t step)
-{
-    vec columns[4][6];
-    after following[6];
-#pragma unroll
-    for (int s = 0; s < 4; s++)
-        input_columns(from[s], width, rows[s], at[s].column - 1, columns[s]);
-    input_columns_after(from, width, rows, there, following);
-#pragma unroll
-    for (int i = 0; i < 6; i++) {
-        const vec even0 = (vec)(columns[0][i].even, columns[1][i].even);
-        const vec even1 = (vec)(columns[2][i].even, columns[3][i].even);
-        const vec odd0 = (vec)(columns[0][i].odd, columns[1][i].odd);
-        const vec odd1 = (vec)(columns[2][i].odd, columns[3][i].odd);
-        const vec d0 = (vec)(even0.even, even1.even), d2 = (vec)(even0.odd, even1.odd);
-        const vec d1 = (vec)(odd0.even, odd1.even), d3 = (vec)(odd0.odd, odd1.odd);
-        const vec d4 = FOLLOWING_even(d0, following[i]), d5 = FOLLOWING_odd(d1, following[i]);
-#define TO_IN(j, value) STORE(value, in + (6 * i + j) * step)
-        INPUT_LINE(vec, TO_IN, d0, d1, d2, d3, d4, d5)
-    }
-}
-
 /* --- outputs ------------------------------------------------------------------------------ */
+
+/* Half a vector; its place need not be aligned. */
+#if VEC == 4
+typedef float2 half_vec;
+#define STORE_HALF(v, p) vstore2(v, 0, p)
+#elif VEC == 8
+typedef float4 half_vec;
+#define STORE_HALF(v, p) vstore4(v, 0, p)
+#else
+typedef float8 half_vec;
+#define STORE_HALF(v, p) vstore8(v, 0, p)
+#endif
+
+#if VEC == 4
+typedef ulong2 pairs;
+#define AS_PAIRS as_ulong2
+#define AS_VEC as_float4
+#elif VEC == 8
+typedef ulong4 pairs;
+#define AS_PAIRS as_ulong4
+#define AS_VEC as_float8
+#else
+typedef ulong8 pairs;
+#define AS_PAIRS as_ulong8
+#define AS_VEC as_float16
+#endif
 
 /* A' m of six values, to four */
 #define OUTPUT_LINE(y, m0, m1, m2, m3, m4, m5)                                                     \
@@ -250,20 +112,38 @@ static inline void transform_input(__global const float *const from[4], const se
         y[3] = fma((vec)(8), e, d) + m5;                                                           \
     }
 
-/* What follows the sums of an output channel, and where they go. */
+/* What follows the sums of an output channel, and where they go: the four segments' places in its
+ * plane, and in that of the maxima of 2 x 2 outputs, which are wanted where `pool` says so. */
 typedef struct {
     float bias;
-    int relu, add;
+    int relu, add, pool;
     dropout d;
+    __global float *to[4], *pooled[4];
 } finish;
 
-/* A' m A of VEC tiles, as rows of the four segments, finished and stored: to[s] is where segment s
- * begins in its plane. m[p] lies `step` vectors apart. `whole` segments have all their rows and
- * columns. words[i / 2][s] are those of row i for dropout. */
-static inline void put_outputs(const vec *m, int step, const segment at[4], bool whole,
-                               __global float *const to[4], const finish f, const uvec words[2][4],
-                               int batch, int height, int width)
+/* The maxima of 2 x 2 outputs from two rows of a segment, for an even width. */
+static inline void put_maxima(__global float *to, vec upper, vec lower, int column, int width)
 {
+    const vec higher = fmax(upper, lower);
+    const half_vec maxima = fmax(higher.even, higher.odd);
+    if (column + VEC <= width) {
+        STORE_HALF(maxima, to);
+        return;
+    }
+    float lanes[VEC / 2];
+    STORE_HALF(maxima, lanes);
+    for (int i = 0; column + 2 * i < width; i++)
+        to[i] = lanes[i];
+}
+
+/* A' m A of VEC tiles, as rows of the four segments, finished and stored. m[p] lies `step` vectors
+ * apart. `whole` segments have all their rows and columns. words[i / 2][s] are those of row i for
+ * dropout. */
+static inline void put_outputs(const vec *m, int step, const segment at[4], bool whole,
+                               const finish f, const uvec words[2][4], int batch, int height,
+                               int width)
+{
+    vec above[4]; /* the last row */
     vec columns[6][4];
 #pragma unroll 1
     for (int j = 0; j < 6; j++)
@@ -291,10 +171,15 @@ static inline void put_outputs(const vec *m, int step, const segment at[4], bool
                 value = fmax(value, (vec)(0));
             if (f.d.threshold)
                 value = drop(value, words[i / 2][s], f.d, at[s].row + i);
+            const bool exists = whole || (at[s].n < batch && at[s].row + i < height);
+            __global float *to = f.to[s] + i * width;
             if (whole)
-                STORE(f.add ? value + LOAD(to[s] + i * width) : value, to[s] + i * width);
-            else if (at[s].n < batch && at[s].row + i < height)
-                update_row(to[s] + i * width, value, at[s].column, width, f.add);
+                STORE(f.add ? value + LOAD(to) : value, to);
+            else if (exists)
+                update_row(to, value, at[s].column, width, f.add);
+            if (f.pool && i % 2 == 1 && exists)
+                put_maxima(f.pooled[s] + i / 2 * (width / 2), above[s], value, at[s].column, width);
+            above[s] = value;
         }
     }
 }
@@ -358,7 +243,9 @@ static inline void draw_words(uvec words[4][2][4], dropout d, int channel, const
  * (dimension 1). in: PLACES * in_channels * BLOCKS * VEC floats. */
 __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x_stride,
                                 uint x_plane, __global float *y, ulong y_offset, ulong y_stride,
-                                uint y_plane, __global const float *filters, ulong filters_offset,
+                                uint y_plane, __global float *pooled, ulong pooled_offset,
+                                ulong pooled_stride, uint pooled_plane,
+                                __global const float *filters, ulong filters_offset,
                                 __global const float *bias, ulong bias_offset, int in_channels,
                                 int out_channels, int batch, int height, int width, int groups,
                                 int relu, uint threshold, float scale, ulong key, uint step,
@@ -411,256 +298,25 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
             const bool whole = is_whole(at[b], batch, height, width);
             uvec words[4][2][4];
             for (int o = 0; o < OUT && channel + o < end; o++) {
-                __global float *to[4];
-                for (int s = 0; s < 4; s++)
-                    to[s] = y + at[b][s].n * y_stride + (channel + o) * (size_t)y_plane +
-                            at[b][s].row * width + at[b][s].column;
                 if (threshold && o % 4 == 0)
                     draw_words(words, d, channel + o, at[b], width);
-                const finish f = {
-                    .bias = bias ? bias[channel + o] : 0.0f, .relu = relu, .add = add, .d = d};
-                put_outputs(&products[0][o * BLOCKS + b], OUT * BLOCKS + 1, at[b], whole, to, f,
+                finish f = {.bias = bias ? bias[channel + o] : 0.0f,
+                            .relu = relu,
+                            .add = add,
+                            .pool = pooled != 0,
+                            .d = d};
+                for (int s = 0; s < 4; s++) {
+                    const segment a = at[b][s];
+                    f.to[s] = y + a.n * y_stride + (channel + o) * (size_t)y_plane + a.row * width +
+                              a.column;
+                    if (pooled)
+                        f.pooled[s] = pooled + pooled_offset + a.n * pooled_stride +
+                                      (channel + o) * (size_t)pooled_plane +
+                                      a.row / 2 * (width / 2) + a.column / 2;
+                }
+                put_outputs(&products[0][o * BLOCKS + b], OUT * BLOCKS + 1, at[b], whole, f,
                             words[o % 4], batch, height, width);
             }
-        }
-    }
-}
-
-/* --- gradients by the weights ------------------------------------------------------------- */
-
-/* The same tiles the other way round, F(3x3, 4x4): a tile adds to the filter's gradient
- *
- *   A3' ((G4 dy G4') . (B' d B)) A3
- *
- * of its 4 x 4 gradients dy and 6 x 6 inputs d. A work-item sums the products, [p][o][c], over its
- * share of the tiles in the transformed domain; lanes are input channels. */
-
-/* G4 of four values */
-#define GRADIENT_LINE(to, g0, g1, g2, g3)                                                          \
-    {                                                                                              \
-        const vec even = (g0 + g2) * (-1 / 6.0f), odd = (g1 + g3) * (-1 / 6.0f);                   \
-        const vec far = fma((vec)(4), g2, g0) * (1 / 24.0f);                                       \
-        const vec middle = fma((vec)(4), g3, g1) * (1 / 12.0f);                                    \
-        to(0, g0 * 0.25f);                                                                         \
-        to(1, even + odd);                                                                         \
-        to(2, even - odd);                                                                         \
-        to(3, far + middle);                                                                       \
-        to(4, far - middle);                                                                       \
-        to(5, g3);                                                                                 \
-    }
-
-/* G4 of a segment's four rows of gradients, `count` of which the image has; likewise its columns.
- */
-static inline void gradient_columns(__global const float *from, int width, int count, int column,
-                                    vec to[6])
-{
-    vec d[4];
-    if (count >= 4 && column + VEC <= width) {
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            d[i] = LOAD(from + i * width);
-    } else {
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            d[i] = i < count ? select((vec)(0), LOAD(from + i * width), LANES + column < width)
-                             : (vec)(0);
-    }
-    GRADIENT_LINE(TO_COLUMNS, d[0], d[1], d[2], d[3])
-}
-
-/* G4 dy G4' of VEC tiles of one plane, to out[p * step]; count[s]: the rows of segment s. */
-static inline void transform_gradient(__global const float *const from[4], const segment at[4],
-                                      const int count[4], int width, __local float *out,
-                                      size_t step)
-{
-    vec columns[4][6];
-#pragma unroll
-    for (int s = 0; s < 4; s++)
-        gradient_columns(from[s], width, count[s], at[s].column, columns[s]);
-#pragma unroll
-    for (int i = 0; i < 6; i++) {
-        const vec even0 = (vec)(columns[0][i].even, columns[1][i].even);
-        const vec even1 = (vec)(columns[2][i].even, columns[3][i].even);
-        const vec odd0 = (vec)(columns[0][i].odd, columns[1][i].odd);
-        const vec odd1 = (vec)(columns[2][i].odd, columns[3][i].odd);
-        const vec g0 = (vec)(even0.even, even1.even), g2 = (vec)(even0.odd, even1.odd);
-        const vec g1 = (vec)(odd0.even, odd1.even), g3 = (vec)(odd0.odd, odd1.odd);
-#define TO_OUT(j, value) STORE(value, out + (6 * i + j) * step)
-        GRADIENT_LINE(TO_OUT, g0, g1, g2, g3)
-    }
-}
-
-/* VEC vectors, `from_step` apart, to lanes' vectors, `to_step` apart. */
-static inline void transpose(__local const float *from, size_t from_step, __local float *to,
-                             size_t to_step)
-{
-    vec a[VEC], b[VEC];
-#pragma unroll
-    for (int i = 0; i < VEC; i++)
-        a[i] = LOAD(from + i * from_step);
-#pragma unroll
-    for (int stage = 1; stage < VEC; stage *= 2) { /* a perfect shuffle of all elements */
-#pragma unroll
-        for (int i = 0; i < VEC / 2; i++) {
-            b[2 * i].even = a[i].lo, b[2 * i].odd = a[i + VEC / 2].lo;
-            b[2 * i + 1].even = a[i].hi, b[2 * i + 1].odd = a[i + VEC / 2].hi;
-        }
-#pragma unroll
-        for (int i = 0; i < VEC; i++)
-            a[i] = b[i];
-    }
-#pragma unroll
-    for (int i = 0; i < VEC; i++)
-        STORE(a[i], to + i * to_step);
-}
-
-/* sums[p][o][c] (+)= sum over tiles t of out[p][o][t] * in[p][t][c], for `outs` channels o and
- * `lanes` channels c; OUT x WIDE vectors of sums at a time. */
-#ifndef WIDE
-#define WIDE 2
-#endif
-static inline void add_products(__local const float *in, __local const float *out,
-                                __global float *sums, int outs, int lanes, size_t sums_step,
-                                int tiles, bool add)
-{
-    for (int p = 0; p < PLACES; p++)
-        for (int first = 0; first < outs; first += OUT)
-            for (int c = 0; c < lanes; c += WIDE * VEC) {
-                __global float *to = sums + p * sums_step + (size_t)first * lanes + c;
-                __local const float *value = in + (size_t)p * tiles * lanes + c;
-                __local const float *gradient = out + ((size_t)p * outs + first) * tiles;
-                vec sum[OUT][WIDE];
-#pragma unroll
-                for (int o = 0; o < OUT; o++)
-#pragma unroll
-                    for (int k = 0; k < WIDE; k++)
-                        sum[o][k] = add ? LOAD(to + o * lanes + k * VEC) : (vec)(0);
-                for (int t = 0; t < tiles; t++) {
-                    vec values[WIDE];
-#pragma unroll
-                    for (int k = 0; k < WIDE; k++)
-                        values[k] = LOAD(value + k * VEC);
-#pragma unroll
-                    for (int o = 0; o < OUT; o++)
-#pragma unroll
-                        for (int k = 0; k < WIDE; k++)
-                            sum[o][k] = fma((vec)(gradient[o * tiles]), values[k], sum[o][k]);
-                    value += lanes;
-                    gradient++;
-                }
-#pragma unroll
-                for (int o = 0; o < OUT; o++)
-#pragma unroll
-                    for (int k = 0; k < WIDE; k++)
-                        STORE(sum[o][k], to + o * lanes + k * VEC);
-            }
-}
-
-/* One work-item: `vectors` vectors of tiles from vectors * k on, `blocks` at a time (dimension 0),
- * for `outs` output channels, a multiple of OUT (dimension 1). Item k writes its sums to
- * partial[k][p][o][c], `padded` channels o, a multiple of outs, and `lanes` channels c, a multiple
- * of WIDE * VEC; channels past the last are 0.
- * Local memory in floats: in PLACES * blocks * VEC * lanes, out PLACES * outs * blocks * VEC,
- * turned PLACES * VEC * VEC. */
-__kernel void winograd_weights(__global const float *x, ulong x_offset, ulong x_stride,
-                               uint x_plane, __global const float *dy, ulong dy_offset,
-                               ulong dy_stride, uint dy_plane, __global float *partial,
-                               ulong partial_offset, int in_channels, int out_channels, int batch,
-                               int height, int width, int vectors, int blocks, int outs, int padded,
-                               int lanes, __local float *in, __local float *out,
-                               __local float *turned)
-{
-    const int tiles = blocks * VEC, first_out = get_global_id(1) * outs;
-    x += x_offset;
-    dy += dy_offset;
-    partial += partial_offset + ((size_t)get_global_id(0) * PLACES * padded + first_out) * lanes;
-    for (int v = 0; v < vectors; v += blocks) {
-        for (int b = 0; b < blocks; b++) {
-            segment at[4];
-            uint rows[4];
-            int count[4];
-            __global const float *from[4], *gradient[4];
-            const int first = (get_global_id(0) * vectors + v + b) * 4;
-            for (int s = 0; s < 4; s++) {
-                at[s] = find_segment(first + s, batch, height, width);
-                if (v + b >= vectors)
-                    at[s].n = batch;
-                rows[s] = input_rows(at[s], batch, height);
-                count[s] = at[s].n < batch ? height - at[s].row : 0;
-                from[s] = x + at[s].n * x_stride + (at[s].row - 1) * width + at[s].column - 1;
-                gradient[s] = dy + at[s].n * dy_stride + first_out * (size_t)dy_plane +
-                              at[s].row * width + at[s].column;
-            }
-            const after_mask there = columns_after(at, width);
-            for (int o = 0; o < outs; o++) {
-                if (first_out + o == out_channels) /* zeros from here on */
-                    for (int s = 0; s < 4; s++)
-                        count[s] = 0;
-                for (int s = 0; s < 4; s++)
-                    for (int i = 0; i < min(4, count[s]); i++)
-                        PREFETCH(gradient[s] + dy_plane + i * width);
-                transform_gradient(gradient, at, count, width, out + o * tiles + b * VEC,
-                                   (size_t)outs * tiles);
-                for (int s = 0; s < 4; s++)
-                    gradient[s] += dy_plane;
-            }
-            for (int c = 0; c < lanes; c += VEC) {
-                for (int i = 0; i < VEC; i++) {
-                    if (c + i >= in_channels) {
-                        for (int p = 0; p < PLACES; p++)
-                            STORE((vec)(0), turned + (p * VEC + i) * VEC);
-                        continue;
-                    }
-                    for (int s = 0; s < 4 && rows[s]; s++)
-                        for (int row = 2; row < 6; row++)
-                            PREFETCH(from[s] + x_plane + row * width + VEC / 2);
-                    transform_input(from, at, rows, there, width, turned + i * VEC, VEC * VEC);
-                    for (int s = 0; s < 4; s++)
-                        from[s] += x_plane;
-                }
-                for (int p = 0; p < PLACES; p++)
-                    transpose(turned + p * VEC * VEC, VEC,
-                              in + ((size_t)p * tiles + b * VEC) * lanes + c, lanes);
-            }
-        }
-        add_products(in, out, partial, outs, lanes, (size_t)padded * lanes, tiles, v > 0);
-    }
-}
-
-/* dw[o, c] = A3' (sum over k of partial[k][., o, c]) A3; one work-item VEC channels c of one o. */
-__kernel void winograd_finish_weights(__global const float *partial, ulong partial_offset,
-                                      __global float *dw, ulong dw_offset, int items, int padded,
-                                      int lanes, int in_channels, int out_channels)
-{
-    const int c = get_global_id(0) * VEC, o = get_global_id(1);
-    if (c >= in_channels || o >= out_channels)
-        return;
-    vec sums[PLACES], columns[6][3];
-    partial += partial_offset + (size_t)o * lanes + c;
-    for (int p = 0; p < PLACES; p++)
-        sums[p] = (vec)(0);
-    for (int k = 0; k < items; k++)
-        for (int p = 0; p < PLACES; p++, partial += (size_t)padded * lanes)
-            sums[p] += LOAD(partial);
-#define WEIGHT_LINE(y, m0, m1, m2, m3, m4, m5)                                                     \
-    {                                                                                              \
-        y[0] = m0 + (m1 + m2) + (m3 + m4);                                                         \
-        y[1] = (m1 - m2) + 2 * (m3 - m4);                                                          \
-        y[2] = (m1 + m2) + 4 * (m3 + m4) + m5;                                                     \
-    }
-    for (int j = 0; j < 6; j++)
-        WEIGHT_LINE(columns[j], sums[j], sums[6 + j], sums[12 + j], sums[18 + j], sums[24 + j],
-                    sums[30 + j])
-    dw += dw_offset + ((size_t)o * in_channels + c) * 9;
-    for (int u = 0; u < 3; u++) {
-        vec taps[3];
-        WEIGHT_LINE(taps, columns[0][u], columns[1][u], columns[2][u], columns[3][u], columns[4][u],
-                    columns[5][u])
-        for (int v = 0; v < 3; v++) {
-            float values[VEC];
-            STORE(taps[v], values);
-            for (int l = 0; l < VEC && c + l < in_channels; l++)
-                dw[l * 9 + 3 * u + v] = values[l];
         }
     }
 }

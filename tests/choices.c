@@ -11,7 +11,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/process.h"
-#include "device/choices.h"
+#include "device/gemm.h"
+#include "ops/conv2d.h"
 #include "ops/tune.h"
 
 /* --- a folder for profiles, and what is said about them ----------------------------------- */
@@ -199,6 +200,8 @@ static void damaged_and_foreign_profiles_are_ignored(void **state)
         {"\"format\"", "\"fromat\"", "format 1"},
         {"2.3 beta", "2.4", "another device or driver than A (fast) device/1, 2.3 beta"},
         {"Some Platform", "Other", "another device"},
+        {"\"kernels\": \"", "\"kernels\": \"0", "measured with the kernels of another version"},
+        {"\"kernels\"", "\"colonels\"", "measured with the kernels of another version"},
         {"A (fast) device/1", "B", "another device"},
         {"\"choices\"", "\"chioces\"", "no choices"},
         {"\"direct\"", "7", "its choice for 'conv2d forward 3x16x16"},
@@ -210,7 +213,7 @@ static void damaged_and_foreign_profiles_are_ignored(void **state)
         {"0.25", "-0.25", "its choice for"},
         {"0.25", "\"fast\"", "its choice for"},
         {"0.25", "1e999", "is damaged"},
-        {"\"conv2d forward", "\"", "its choice for"},
+        {"", "", "its choice for"},
         {"stride 1\"", "stride 1, and a text after it that makes the key too long to be one\"",
          "its choice for"},
         {"direct",
@@ -220,7 +223,7 @@ static void damaged_and_foreign_profiles_are_ignored(void **state)
         {"{", "[", "is damaged"},
     };
     for (size_t i = 0; i < RT_COUNT(changes); i++) {
-        if (i == 15) /* an empty key */
+        if (!*changes[i][0]) /* an empty key */
             write_changed(forward.key, "");
         else
             write_changed(changes[i][0], changes[i][1]);
@@ -235,6 +238,128 @@ static void damaged_and_foreign_profiles_are_ignored(void **state)
     assert_ignored("is damaged");
     free(path);
 }
+
+static void a_key_may_be_known_to_have_no_choice(void **state)
+{
+    (void)state;
+    struct rt_choices *choices;
+    struct rt_choice nothing = backward;
+    nothing.count = 0;
+    write_two();
+    assert_ok(rt_choices_create(&choices, &info));
+    assert_ok(rt_choices_set(choices, &nothing));
+    assert_ok(rt_choices_write(choices, &info));
+    rt_choices_destroy(choices);
+    forget_warnings();
+    assert_ok(rt_choices_create(&choices, &info));
+    assert_int_equal(warnings, 0);
+    assert_int_equal(rt_choices_count(choices), 2);
+    assert_int_equal(rt_choices_find(choices, backward.key)->count, 0);
+    rt_choices_destroy(choices);
+}
+
+/* --- profiles that come with retort ------------------------------------------------------- */
+
+static const struct rt_device_info pocl = {.platform_name = "Portable Computing Language",
+                                           .name = "any",
+                                           .driver = "any",
+                                           .type = RT_DEVICE_CPU};
+
+static bool is_gemm_set(const char *name)
+{
+    size_t i = 0;
+    while (rt_gemm_set(i) && strcmp(rt_gemm_set(i), name) != 0)
+        i++;
+    return rt_gemm_set(i) != NULL;
+}
+
+/* What retort has a variant for. */
+static void assert_sound(const struct rt_choice *choice)
+{
+    struct rt_conv2d attributes;
+    struct rt_shape x;
+    enum rt_conv2d_part part;
+    assert_true(choice->count > 0);
+    for (int i = 0; i < choice->count; i++) {
+        if (strcmp(choice->key, RT_GEMM_KEY) == 0) {
+            assert_true(is_gemm_set(choice->variants[i].name));
+            continue;
+        }
+        assert_ok(rt_conv2d_parse_key(choice->key, &attributes, &x, &part));
+        assert_non_null(rt_conv2d_find(choice->variants[i].name));
+    }
+}
+
+static size_t count_choices(const struct rt_device_info *device)
+{
+    struct rt_choices *choices;
+    assert_ok(rt_choices_create(&choices, device));
+    size_t count = rt_choices_count(choices);
+    rt_choices_destroy(choices);
+    return count;
+}
+
+static void profiles_come_with_retort(void **state)
+{
+    (void)state;
+    struct rt_choices *choices;
+    struct rt_device_info gpu = pocl, other = pocl;
+    gpu.type = RT_DEVICE_GPU;
+    strcpy(other.platform_name, "Other");
+    forget_warnings();
+    assert_ok(rt_choices_create(&choices, &pocl));
+    const size_t count = rt_choices_count(choices);
+    assert_true(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(rt_choices_get(choices, i)->shipped);
+        assert_sound(rt_choices_get(choices, i));
+    }
+    rt_choices_destroy(choices);
+    assert_int_equal(count_choices(&gpu), 0);
+    assert_int_equal(count_choices(&other), 0);
+    setenv("RETORT_PROFILE_DIR", "", 1);
+    assert_int_equal(count_choices(&pocl), 0);
+    setenv("RETORT_PROFILE_DIR", folder, 1);
+    assert_int_equal(warnings, 0);
+}
+
+static void the_device_s_own_profile_comes_first(void **state)
+{
+    (void)state;
+    struct rt_choices *choices;
+    char *path, *bytes;
+    size_t size;
+    assert_ok(rt_choices_create(&choices, &pocl));
+    const size_t count = rt_choices_count(choices);
+    struct rt_choice own = *rt_choices_get(choices, count - 1);
+    own.shipped = false;
+    own.count = 1;
+    strcpy(own.variants[0].name, "plain");
+    assert_ok(rt_choices_set(choices, &own));
+    assert_ok(rt_choices_write(choices, &pocl));
+    rt_choices_destroy(choices);
+
+    assert_ok(rt_choices_create(&choices, &pocl));
+    assert_int_equal(rt_choices_count(choices), count);
+    assert_false(rt_choices_find(choices, own.key)->shipped);
+    assert_string_equal(rt_choices_find(choices, own.key)->variants[0].name, "plain");
+    rt_choices_destroy(choices);
+
+    /* The others are not written, and stand where the device's own are damaged. */
+    assert_ok(rt_choices_path(&pocl, &path));
+    assert_ok(rt_file_read(path, SIZE_MAX, &bytes, &size));
+    assert_non_null(strstr(bytes, own.key));
+    assert_null(strstr(strstr(bytes, "\"batch\"") + 1, "\"batch\""));
+    assert_ok(rt_file_write(path, bytes, size / 2));
+    forget_warnings();
+    assert_int_equal(count_choices(&pocl), count);
+    assert_warned(1, "is damaged");
+    assert_int_equal(remove(path), 0);
+    free(bytes);
+    free(path);
+}
+
+/* --- places ------------------------------------------------------------------------------- */
 
 static void assert_place(const char *expected)
 {
@@ -331,7 +456,7 @@ static const char candidates[] =
 static void tune(const char *const *names, int count, struct rt_choice *choice)
 {
     const char *const command[] = {"/bin/sh", "-c", candidates, "sh", NULL};
-    const struct rt_tuner tuner = {command, 3, 5, true};
+    const struct rt_tuner tuner = {.command = command, .batch = 3, .seconds = 5, .quiet = true};
     forget_warnings();
     assert_ok(rt_tune(&tuner, KEY, names, count, choice));
     assert_string_equal(choice->key, KEY);
@@ -379,6 +504,34 @@ static void a_candidate_that_fails_costs_only_itself(void **state)
     assert_warned(4, "mute is left out for " KEY ": it gave no answer");
 }
 
+static bool stop_at_once(void *user)
+{
+    assert_null(user);
+    return true;
+}
+
+static void tuning_ends_in_time(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"fast", "hanging", "slow"};
+    const char *const command[] = {"/bin/sh", "-c", candidates, "sh", NULL};
+    struct rt_tuner tuner = {.command = command, .batch = 3, .seconds = 600, .quiet = true};
+    struct rt_choice choice;
+    const double start_time = rt_clock_seconds();
+    forget_warnings();
+    tuner.deadline = start_time + 1;
+    assert_ok(rt_tune(&tuner, KEY, names, 3, &choice));
+    assert_int_equal(choice.count, 0); /* slow was not compared */
+    assert_true(rt_clock_seconds() - start_time < 300);
+    tuner.deadline = start_time + 600;
+    assert_ok(rt_tune(&tuner, KEY, names, 1, &choice));
+    assert_int_equal(choice.count, 1);
+    tuner.stop = stop_at_once;
+    assert_ok(rt_tune(&tuner, KEY, names, 1, &choice));
+    assert_int_equal(choice.count, 0);
+    assert_int_equal(warnings, 0);
+}
+
 static void answers_are_one_line(void **state)
 {
     (void)state;
@@ -398,10 +551,14 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(cut_off_profiles_are_ignored),
         cmocka_unit_test(damaged_and_foreign_profiles_are_ignored),
+        cmocka_unit_test(a_key_may_be_known_to_have_no_choice),
+        cmocka_unit_test(profiles_come_with_retort),
+        cmocka_unit_test(the_device_s_own_profile_comes_first),
         cmocka_unit_test(profiles_have_their_place),
         cmocka_unit_test(children_answer_or_are_told_about),
         cmocka_unit_test(the_fastest_right_candidate_is_chosen),
         cmocka_unit_test(a_candidate_that_fails_costs_only_itself),
+        cmocka_unit_test(tuning_ends_in_time),
         cmocka_unit_test(answers_are_one_line),
     };
     return cmocka_run_group_tests(tests, start, end);

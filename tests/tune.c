@@ -131,7 +131,7 @@ static const char *run_forward(struct rt_device *device, const struct rt_conv2d 
 /* The kernels that the rule takes for stride 1. */
 static const char *rule(const struct rt_device *device)
 {
-    return rt_device_is_cpu(device) ? "conv2d.cl " : "conv2d_tiled.cl ";
+    return rt_device_is_cpu(device) ? "conv2d_winograd.cl " : "conv2d_tiled.cl ";
 }
 
 static void check_obeyed(size_t index)
@@ -382,6 +382,8 @@ static int choose(struct rt_device *device, const char *name)
     for (size_t i = 0; i < rt_choices_count(choices); i++) {
         struct rt_choice choice = *rt_choices_get(choices, i);
         int place = 0;
+        if (choice.shipped)
+            continue;
         while (place < choice.count && strcmp(choice.variants[place].name, name) != 0)
             place++;
         if (place == choice.count)
@@ -396,25 +398,51 @@ static int choose(struct rt_device *device, const char *name)
     return changed;
 }
 
+/* The choices that are of the device's own profile. */
+static size_t count_own(size_t index)
+{
+    struct rt_device *device = check_device(index);
+    const struct rt_choices *choices = rt_device_choices(device);
+    size_t count = 0;
+    for (size_t i = 0; i < rt_choices_count(choices); i++)
+        count += !rt_choices_get(choices, i)->shipped;
+    rt_device_close(device);
+    return count;
+}
+
+/* Whether a row of `tune --show` that begins like this holds a text. */
+static bool row_has(const char *row, const char *text)
+{
+    const char *start = strstr(program_output, row), *end = start ? strchr(start, '\n') : NULL,
+               *word = start ? strstr(start, text) : NULL;
+    return word && word < end;
+}
+
 static void check_program(size_t index)
 {
     static const char bench[] = "bench --device %zu --model " TINY " --student " TINY
                                 " --patch 16 --batch 1 --steps 1 --verbose %s";
-    assert_int_equal(retort("tune --device %zu --show", index), 1);
-    assert_said("there is no profile of");
+    static const char row[] = "conv2d     backward weights  2x8x8 to 4, kernel 3, stride 1 ";
+    assert_int_equal(retort("tune --device %zu --show --model " TINY " --patch 16", index), 0);
+    assert_true(row_has(row, " rule"));
+    assert_null(strstr(program_output, "tuning"));
+    assert_int_equal(count_own(index), 0);
     assert_int_equal(retort("tune --device %zu --model " TINY " --patch 16 --batch 1", index), 0);
     assert_said("tuning 1/18: gemm\n");
     assert_said("tuning 2/18: conv2d forward 3x16x16 to 2, kernel 3, stride 1\n");
     assert_said("tuning 18/18: ");
-    assert_int_equal(retort("tune --device %zu --show", index), 0);
+    assert_int_equal(retort("tune --device %zu --show --model unet:5,depth=1 --patch 16", index),
+                     0);
     assert_said("operation  part              shape");
     assert_said("\ngemm ");
-    assert_said("conv2d     backward weights  2x8x8 to 4, kernel 3, stride 1 ");
+    assert_true(row_has(row, " profile"));
+    assert_true(row_has(row, "x), ")); /* by how much it won */
+    assert_true(row_has("conv2d     forward           3x16x16 to 5, ", " rule"));
     assert_null(strstr(program_output, "tuning"));
     /* The input's gradient is not wanted. */
     assert_null(strstr(program_output, "backward data     3x16x16"));
+    assert_int_equal(count_own(index), 18);
     struct rt_device *device = check_device(index);
-    assert_int_equal(rt_choices_count(rt_device_choices(device)), 18);
     assert_int_equal(choose(device, "plain"), 17);
     rt_device_close(device);
     assert_int_equal(retort(bench, index, ""), 0);
@@ -427,8 +455,8 @@ static void check_program(size_t index)
     assert_int_equal(retort("tune --device %zu --model unet:1,depth=1 --patch 2 --batch 1", index),
                      0);
     assert_said("conv2d     forward           1x1x1 to 2, kernel 3, stride 1 ");
+    assert_true(count_own(index) > 18);
     device = check_device(index);
-    assert_true(rt_choices_count(rt_device_choices(device)) > 18);
     assert_string_equal(rt_device_choice(device, "conv2d forward 3x16x16 to 2, kernel 3, stride 1"),
                         "plain");
     rt_device_close(device);
@@ -438,6 +466,153 @@ static void the_program_tunes_and_obeys(void **state)
 {
     (void)state;
     on_devices(check_program);
+}
+
+/* --- before the first training ------------------------------------------------------------- */
+
+static int train(size_t index, const char *options)
+{
+    return retort("train --data synth:4 --model " TINY " --patch 16 --epochs 1 --batch 4 "
+                  "--device %zu --out %s/run %s",
+                  index, folder, options);
+}
+
+static void forget_profile(size_t index)
+{
+    struct rt_device *device = check_device(index);
+    remove_profile(rt_device_describe(device));
+    rt_device_close(device);
+}
+
+/* Makes the profile one of other kernels. */
+static void age_profile(size_t index)
+{
+    struct rt_device *device = check_device(index);
+    char *path, *bytes;
+    size_t size;
+    assert_ok(rt_choices_path(rt_device_describe(device), &path));
+    rt_device_close(device);
+    assert_ok(rt_file_read(path, SIZE_MAX, &bytes, &size));
+    char *kernels = strstr(bytes, "\"kernels\": \"");
+    assert_non_null(kernels);
+    memset(kernels + strlen("\"kernels\": \""), '0', 16);
+    assert_ok(rt_file_write(path, bytes, size));
+    free(bytes);
+    free(path);
+}
+
+static void assert_searched(bool searched)
+{
+    if ((strstr(program_output, "looking for the fastest kernels") != NULL) != searched)
+        fail_msg("this is %s search: %s", searched ? "no" : "a", program_output);
+}
+
+static void check_first_search(size_t index)
+{
+    struct rt_device *device = check_device(index);
+    const bool cpu = rt_device_is_cpu(device);
+    rt_device_close(device);
+    if (cpu) { /* the rule for these was measured */
+        assert_int_equal(train(index, ""), 0);
+        assert_searched(false);
+    }
+    assert_int_equal(train(index, "--force --tune 0"), 0);
+    assert_searched(false);
+    assert_int_equal(train(index, "--force --tune 9 --conv direct"), 0);
+    assert_searched(false);
+    assert_int_equal(train(index, "--tune 9"), 2); /* a run is there: told before a search */
+    assert_searched(false);
+    assert_int_equal(count_own(index), 0);
+    assert_int_equal(train(index, "--force --tune 9"), 0);
+    assert_searched(true);
+    /* The most costly first. */
+    assert_said("tuning 1/17, 9 s left: conv2d backward data 2x16x16 to 2, kernel 3, stride 1\n");
+    assert_said("conv2d backward data 4x16x16 to 2, kernel 3, stride 1\ntuning 3/17");
+    const size_t found = count_own(index);
+    assert_true(found > 0);
+    assert_int_equal(train(index, "--force --tune 9"), 0);
+    assert_searched(false);
+    assert_int_equal(count_own(index), found);
+    age_profile(index);
+    assert_int_equal(train(index, "--force --tune 0"), 0);
+    assert_said("measured with the kernels of another version");
+    assert_int_equal(train(index, "--force --tune 1"), 0);
+    assert_said("measured with the kernels of another version");
+    assert_searched(true);
+    assert_int_equal(train(index, "--force"), 0);
+    assert_searched(false);
+    assert_null(strstr(program_output, "another version"));
+    /* A run goes on in the way that it began with. */
+    forget_profile(index);
+    assert_int_equal(train(index, "--resume --tune 9"), 0);
+    assert_searched(false);
+    assert_int_equal(
+        shell("RETORT_PROFILE_DIR= \"$RETORT_PROGRAM\" train --data synth:4 --model " TINY
+              " --patch 16 --epochs 1 --device %zu --out %s/run --force --tune 9",
+              index, folder),
+        0);
+    assert_searched(false);
+    assert_int_equal(shell("rm -r %s/run", folder), 0);
+}
+
+static void a_first_training_searches(void **state)
+{
+    (void)state;
+    on_devices(check_first_search);
+}
+
+static void check_teachers(size_t index)
+{
+    assert_int_equal(train(index, "--tune 0"), 0);
+    assert_int_equal(retort("distill --teacher %s/run/best.safetensors --control --data synth:4 "
+                            "--model unet:1,depth=1 --patch 16 --epochs 1 --batch 4 --tune 6 "
+                            "--device %zu --out %s/run/student",
+                            folder, index, folder),
+                     0);
+    assert_searched(true);
+    /* The student's 17 parts, and the forward ones of its teacher that are not among them; none
+     * again for the control. */
+    const char *first = strstr(program_output, "tuning 1/");
+    assert_non_null(first);
+    assert_int_equal(atoi(first + strlen("tuning 1/")), 17 + 6);
+    assert_null(strstr(first + 1, "tuning 1/"));
+    assert_int_equal(shell("rm -r %s/run", folder), 0);
+}
+
+static void teachers_are_searched_for_too(void **state)
+{
+    (void)state;
+    on_devices(check_teachers);
+}
+
+static void a_search_that_cannot_be_kept_is_left_out(void **state)
+{
+    (void)state;
+    check_any_device();
+    assert_int_equal(
+        shell(
+            "RETORT_PROFILE_DIR=/dev/null/x \"$RETORT_PROGRAM\" train --data synth:4 --model " TINY
+            " --patch 16 --epochs 1 --out %s/run --tune 9",
+            folder),
+        0);
+    assert_said("the search is left out: ");
+    assert_said("/dev/null/x");
+    assert_null(strstr(program_output, "tuning 1/"));
+    assert_int_equal(shell("rm -r %s/run", folder), 0);
+}
+
+static void an_interrupted_search_ends_the_program(void **state)
+{
+    (void)state;
+    check_any_device();
+    /* As a terminal does: to the program and what it started. */
+    shell("timeout -s INT 2 \"$RETORT_PROGRAM\" train --data synth:4 --model unet:16,depth=4 "
+          "--patch 256 --epochs 1 --batch 1 --out %s/run --tune 600 --device cpu; echo status $?",
+          folder);
+    assert_said("interrupted while it tried kernels");
+    assert_null(strstr(program_output, "is left out"));
+    assert_int_equal(shell("! test -e %s/run/config.json", folder), 0);
+    shell("rm -rf %s/run %s/*.json", folder, folder);
 }
 
 static void the_program_tells_what_is_wrong(void **state)
@@ -468,6 +643,10 @@ int main(void)
         cmocka_unit_test(what_is_measured_is_checked),
         cmocka_unit_test(a_hopeless_variant_runs_one_image),
         cmocka_unit_test(the_program_tunes_and_obeys),
+        cmocka_unit_test(a_first_training_searches),
+        cmocka_unit_test(teachers_are_searched_for_too),
+        cmocka_unit_test(a_search_that_cannot_be_kept_is_left_out),
+        cmocka_unit_test(an_interrupted_search_ends_the_program),
         cmocka_unit_test(the_program_tells_what_is_wrong),
     };
     leave_leaks_of_programs();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Write a C file that holds the given .cl files as strings.
+"""Write a C file that holds the given files as strings, in an array of this name.
 
-usage: embed.py OUTPUT.c FILE.cl...
+usage: embed.py OUTPUT.c ARRAY FILE...
 """
 import pathlib
 import sys
@@ -13,14 +13,14 @@ def c_string(text):
 
 
 def main():
-    output, *paths = sys.argv[1:]
+    output, array, *paths = sys.argv[1:]
     entries = []
     for path in map(pathlib.Path, sorted(paths)):
         text = path.read_text().rstrip("\n")
         entries.append('    {"%s",\n%s},\n' % (path.name, c_string(text)))
     pathlib.Path(output).write_text(
         '/* Made by tools/embed.py. */\n#include "device/sources.h"\n\n'
-        "const struct rt_source rt_sources[] = {\n%s    {0, 0},\n};\n" % "".join(entries)
+        "const struct rt_source %s[] = {\n%s    {0, 0},\n};\n" % (array, "".join(entries))
     )
 
 

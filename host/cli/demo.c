@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/search.h"
 #include "cli/terminal.h"
 
 #define PATCH 128
@@ -33,6 +34,7 @@ struct demo {
     const char *out;
     bool force;
     struct device_choice device;
+    struct first_search search;
     char *teacher, *student, *control, *weights, *page; /* paths below out */
 };
 
@@ -85,7 +87,7 @@ static void release_paths(struct demo *demo)
 
 /* --- doing it -------------------------------------------------------------------------------- */
 
-static rt_status run_chain(struct rt_device *device, const struct demo *demo, size_t patches)
+static rt_status run_chain(struct rt_device *device, struct demo *demo, size_t patches)
 {
     rt_status status = RT_OK;
     const char *const runs[] = {demo->teacher, demo->student}, *teacher = demo->weights;
@@ -98,6 +100,8 @@ static rt_status run_chain(struct rt_device *device, const struct demo *demo, si
     options.rate = RATE;
     options.augment = true;
     options.force = demo->force;
+    options.prepare = first_search;
+    options.user = &demo->search;
 
     rt_info("1 of 3: the teacher");
     options.network = "unet:16,depth=3,norm=batch,dropout=0";
@@ -149,6 +153,7 @@ rt_status run_demo(int argc, char **argv)
         OPTION(OPTION_FLAG, "force", &demo.force, .help = "replace the demo that is there"),
     };
     command_line_add(&line, options, RT_COUNT(options));
+    add_first_search(&line, &demo.search);
     add_device_options(&line, &demo.device);
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(make_paths(&demo));

@@ -7,12 +7,14 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/search.h"
 #include "cli/terminal.h"
 #include "learn/names.h"
 
 struct training {
     struct rt_train_options options;
     struct device_choice device;
+    struct first_search search;
     struct option_texts teachers;
     unsigned soft; /* the place in soft_names */
     bool control;
@@ -158,11 +160,14 @@ static rt_status parse_and_run(struct command_line *line, bool distill, int argc
     if (distill)
         add_distilling_options(line, &training);
     add_training_options(line, options);
+    add_first_search(line, &training.search);
     add_device_options(line, &training.device);
     RT_TRY(command_line_parse(line, argc, argv));
     options->teachers = training.teachers.items;
     options->teacher_count = training.teachers.count;
     options->soft = RT_SOFT_KL + training.soft;
+    options->prepare = first_search;
+    options->user = &training.search;
     status = run(&training);
 end:
     command_line_finish(line);

@@ -1,5 +1,6 @@
 #include "device/choices.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,9 +8,11 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "device/internal.h"
+#include "device/sources.h"
 
 #define FORMAT_VERSION 1
 #define PROFILE_BYTES_MAX ((size_t)4 << 20)
@@ -63,11 +66,22 @@ end:
     return status;
 }
 
+/* What tells the kernels of this retort from those of another: times hold for these alone. */
+static void name_kernels(char name[17])
+{
+    uint64_t hashes[2] = {0};
+    for (const struct rt_source *source = rt_sources; source->name; source++) {
+        hashes[1] = rt_hash(source->text, strlen(source->text));
+        hashes[0] = rt_hash(hashes, sizeof hashes);
+    }
+    snprintf(name, 17, "%016" PRIx64, hashes[0]);
+}
+
 /* --- reading -------------------------------------------------------------------------------- */
 
-static rt_status fail_damaged(const struct rt_choices *choices, const char *what)
+static rt_status fail_damaged(const char *path, const char *what)
 {
-    return rt_fail(RT_ERROR_FORMAT, "%s is damaged: %s", choices->path, what);
+    return rt_fail(RT_ERROR_FORMAT, "%s is damaged: %s", path, what);
 }
 
 /* Copies a text into an array of a fixed size; false where it is none, empty or too long. */
@@ -88,7 +102,7 @@ static bool read_choice(const char *key, const json_t *value, struct rt_choice *
     const json_int_t batch = json_integer_value(json_object_get(value, "batch"));
     *choice = (struct rt_choice){.count = (int)json_array_size(variants), .batch = (int)batch};
     if (!copy_text(key, choice->key, sizeof choice->key) || batch < 1 || batch > 1 << 20 ||
-        json_array_size(variants) < 1 || json_array_size(variants) > RT_CHOICE_VARIANTS)
+        !json_is_array(variants) || json_array_size(variants) > RT_CHOICE_VARIANTS)
         return false;
     for (int i = 0; i < choice->count; i++) {
         const json_t *item = json_array_get(variants, (size_t)i);
@@ -108,33 +122,46 @@ static bool is_text(const json_t *root, const char *name, const char *expected)
     return text && strcmp(text, expected) == 0;
 }
 
-static rt_status read_root(struct rt_choices *choices, const struct rt_device_info *info,
-                           json_t *root)
+/* Adds the choices of a profile for the keys that have none. */
+static rt_status read_choices(struct rt_choices *choices, const char *path, const json_t *root,
+                              bool shipped)
 {
     rt_status status = RT_OK;
     json_t *items = json_object_get(root, "choices"), *item;
     const char *key;
     struct rt_choice choice;
-    if (json_integer_value(json_object_get(root, "format")) != FORMAT_VERSION)
-        return fail_damaged(choices, "it does not say that it is a profile of format 1");
-    if (!is_text(root, "platform", info->platform_name) || !is_text(root, "device", info->name) ||
-        !is_text(root, "driver", info->driver))
-        return rt_fail(RT_ERROR_FORMAT, "%s was written for another device or driver than %s, %s",
-                       choices->path, info->name, info->driver);
     if (!json_is_object(items))
-        return fail_damaged(choices, "it has no choices");
+        return fail_damaged(path, "it has no choices");
     json_object_foreach(items, key, item)
     {
         if (!read_choice(key, item, &choice))
-            return rt_fail(RT_ERROR_FORMAT, "%s is damaged: its choice for '%.100s'", choices->path,
-                           key);
-        RT_TRY(rt_choices_set(choices, &choice));
+            return rt_fail(RT_ERROR_FORMAT, "%s is damaged: its choice for '%.100s'", path, key);
+        choice.shipped = shipped;
+        if (!rt_choices_find(choices, key))
+            RT_TRY(rt_choices_set(choices, &choice));
     }
 end:
     return status;
 }
 
-static rt_status read_profile(struct rt_choices *choices, const struct rt_device_info *info)
+/* Whether a profile was made on this device by these kernels. */
+static rt_status check_own(const char *path, const struct rt_device_info *info, const json_t *root)
+{
+    char kernels[17];
+    name_kernels(kernels);
+    if (json_integer_value(json_object_get(root, "format")) != FORMAT_VERSION)
+        return fail_damaged(path, "it does not say that it is a profile of format 1");
+    if (!is_text(root, "platform", info->platform_name) || !is_text(root, "device", info->name) ||
+        !is_text(root, "driver", info->driver))
+        return rt_fail(RT_ERROR_FORMAT, "%s was written for another device or driver than %s, %s",
+                       path, info->name, info->driver);
+    if (!is_text(root, "kernels", kernels))
+        return rt_fail(RT_ERROR_FORMAT, "%s was measured with the kernels of another version",
+                       path);
+    return RT_OK;
+}
+
+static rt_status read_own(struct rt_choices *choices, const struct rt_device_info *info)
 {
     rt_status status = RT_OK;
     char *bytes = NULL;
@@ -145,25 +172,52 @@ static rt_status read_profile(struct rt_choices *choices, const struct rt_device
         return RT_OK;
     RT_TRY(rt_file_read(choices->path, PROFILE_BYTES_MAX, &bytes, &size));
     root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
-    status = root ? read_root(choices, info, root) : fail_damaged(choices, error.text);
+    if (!root)
+        RT_TRY(fail_damaged(choices->path, error.text));
+    RT_TRY(check_own(choices->path, info, root));
+    status = read_choices(choices, choices->path, root, false);
 end:
     json_decref(root);
     free(bytes);
     return status;
 }
 
+/* The profiles that come with retort hold for any device of their platform and type. They belong to
+ * this version, so they are not asked for which kernels they were measured. */
+static rt_status read_shipped(struct rt_choices *choices, const struct rt_device_info *info)
+{
+    rt_status status = RT_OK;
+    json_t *root = NULL;
+    json_error_t error;
+    for (const struct rt_source *profile = rt_shipped_profiles; profile->name; profile++) {
+        json_decref(root);
+        root = json_loads(profile->text, JSON_REJECT_DUPLICATES, &error);
+        if (!root)
+            RT_TRY(fail_damaged(profile->name, error.text));
+        if (is_text(root, "platform", info->platform_name) &&
+            is_text(root, "type", rt_device_type_name(info->type)))
+            RT_TRY(read_choices(choices, profile->name, root, true));
+    }
+end:
+    json_decref(root);
+    return status;
+}
+
 rt_status rt_choices_create(struct rt_choices **choices, const struct rt_device_info *info)
 {
     rt_status status = RT_OK;
+    const char *chosen = getenv("RETORT_PROFILE_DIR");
     RT_TRY(rt_alloc(choices, 1, sizeof **choices));
     RT_TRY(rt_choices_path(info, &(*choices)->path));
-    status = read_profile(*choices, info);
+    status = read_own(*choices, info);
     if (status < 0 && status != RT_ERROR_MEMORY) {
         rt_warn("the device's profile is ignored: %s; retort tune writes it anew",
                 rt_error_message());
         (*choices)->count = 0;
         status = RT_OK;
     }
+    if (status == RT_OK && !(chosen && !*chosen))
+        status = read_shipped(*choices, info);
 end:
     if (status < 0) {
         rt_choices_destroy(*choices);
@@ -223,18 +277,20 @@ struct rt_choices *rt_device_choices(struct rt_device *device)
 const char *rt_device_choice(const struct rt_device *device, const char *key)
 {
     const struct rt_choice *choice = rt_choices_find(device->choices, key);
-    return choice ? choice->variants[0].name : NULL;
+    return choice && choice->count > 0 ? choice->variants[0].name : NULL;
 }
 
 void rt_device_doubt_choice(const struct rt_device *device, const char *key)
 {
     struct rt_choices *choices = device->choices;
+    const struct rt_choice *choice = rt_choices_find(choices, key);
     if (choices->doubted)
         return;
     choices->doubted = true;
     rt_warn("%s names '%s' for '%s', which this retort does not have; such choices are ignored, "
             "and retort tune makes them anew",
-            choices->path, rt_device_choice(device, key), key);
+            choice->shipped ? "the profile that comes with retort" : choices->path,
+            choice->variants[0].name, key);
 }
 
 /* --- writing -------------------------------------------------------------------------------- */
@@ -252,18 +308,20 @@ static json_t *choice_to_json(const struct rt_choice *choice)
 rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_device_info *info)
 {
     rt_status status = RT_OK;
-    char *folder = NULL, *text = NULL;
+    char *folder = NULL, *text = NULL, kernels[17];
     json_t *root = NULL, *items = json_object();
+    name_kernels(kernels);
     if (!choices->path)
         RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "there is no place for profiles: RETORT_PROFILE_DIR is "
                                           "empty, or there is neither it nor a home folder"));
     bool complete = items != NULL;
     for (size_t i = 0; i < choices->count; i++)
-        complete &= json_object_set_new(items, choices->items[i].key,
-                                        choice_to_json(&choices->items[i])) == 0;
-    root = json_pack("{s:i, s:s, s:s, s:s, s:O}", "format", FORMAT_VERSION, "platform",
-                     info->platform_name, "device", info->name, "driver", info->driver, "choices",
-                     items);
+        if (!choices->items[i].shipped)
+            complete &= json_object_set_new(items, choices->items[i].key,
+                                            choice_to_json(&choices->items[i])) == 0;
+    root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:O}", "format", FORMAT_VERSION, "platform",
+                     info->platform_name, "type", rt_device_type_name(info->type), "device",
+                     info->name, "driver", info->driver, "kernels", kernels, "choices", items);
     text = root && complete ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
     if (!text)
         RT_TRY(rt_fail(RT_ERROR_MEMORY,

@@ -1,10 +1,15 @@
 /* Which of several ways of doing the same was the fastest on a device: what `retort tune` measured,
  * kept on disk as the device's profile, a JSON file:
- *   {"format": 1, "platform": "...", "device": "...", "driver": "...",
+ *   {"format": 1, "platform": "...", "type": "gpu", "device": "...", "driver": "...",
+ *    "kernels": "0123456789abcdef",
  *    "choices": {"conv2d forward 16x256x256 to 16, kernel 3, stride 1":
  *                {"batch": 8, "variants": [{"name": "winograd", "seconds": 1e-3, "error": 1e-6},
  *                                          {"name": "direct", ...}, ...]}, ...}}
- * The first of the variants is chosen. */
+ * The first of the variants is chosen; without any, nothing is known to be better than the rule.
+ * "kernels" is a hash of the kernels' sources.
+ *
+ * Profiles that come with retort, host/device/profiles, are such files, too. They hold for all
+ * devices of their platform and type, where the device's own profile says nothing. */
 #ifndef RT_DEVICE_CHOICES_H
 #define RT_DEVICE_CHOICES_H
 
@@ -15,7 +20,8 @@
 struct rt_choice {
     char key[RT_CHOICE_KEY_BYTES]; /* what is to be done */
     int batch;                     /* images that it was measured for */
-    int count;                     /* of the variants, at least 1; the first is chosen */
+    bool shipped;                  /* it came with retort, and is not of the device's own */
+    int count;                     /* of the variants; the first is chosen */
     struct rt_choice_variant {
         char name[24];
         double seconds; /* of one run; of a hopeless one an estimate */
@@ -25,7 +31,7 @@ struct rt_choice {
 
 struct rt_choices;
 
-/* The device's own, as read when it was opened, with none where there is no profile. */
+/* As read when the device was opened, and what was set since. */
 struct rt_choices *rt_device_choices(struct rt_device *device);
 
 /* The path of a device's profile, in a new string: "NAME-DRIVER.json" in RETORT_PROFILE_DIR, else
@@ -33,8 +39,10 @@ struct rt_choices *rt_device_choices(struct rt_device *device);
  * no such place. Errors: MEMORY. */
 rt_status rt_choices_path(const struct rt_device_info *info, char **path);
 
-/* Reads a device's profile. A profile that is damaged or was written for another device or driver
- * counts as none, and a warning names the file. Errors: MEMORY. */
+/* Reads a device's profile, and what came with retort for the keys that it lacks, unless
+ * RETORT_PROFILE_DIR is empty. A profile that is damaged, or was written for another device or
+ * driver or by a retort with other kernels, counts as none, and a warning names the file. Errors:
+ * MEMORY. */
 rt_status rt_choices_create(struct rt_choices **choices, const struct rt_device_info *info);
 void rt_choices_destroy(struct rt_choices *choices);
 
@@ -47,8 +55,8 @@ const struct rt_choice *rt_choices_find(const struct rt_choices *choices, const 
  * be run any more. Errors: MEMORY. */
 rt_status rt_choices_set(struct rt_choices *choices, const struct rt_choice *choice);
 
-/* Writes the profile, whole or not at all. Errors: ARGUMENT (there is no place for profiles), IO,
- * MEMORY. */
+/* Writes the profile, whole or not at all, without what came with retort. Errors: ARGUMENT (there
+ * is no place for profiles), IO, MEMORY. */
 rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_device_info *info);
 
 #endif

@@ -17,7 +17,7 @@ struct rt_program {
 };
 
 /* The text of a kernel file: from the folder RETORT_CL_DIR where it is set, else embedded. */
-static rt_status source_text(const char *file, char **text)
+static rt_status file_text(const char *file, char **text)
 {
     const char *folder = getenv("RETORT_CL_DIR");
     if (folder && *folder) {
@@ -33,6 +33,34 @@ static rt_status source_text(const char *file, char **text)
         if (strcmp(source->name, file) == 0)
             return rt_copy_text(text, source->text);
     return rt_fail(RT_ERROR_BUILD, "there is no kernel file %s", file);
+}
+
+/* The same with the files that it includes in the place of its #include lines, which a compiler
+ * could not follow into this program. */
+static rt_status source_text(const char *file, char **text)
+{
+    static const char directive[] = "#include \"";
+    rt_status status = file_text(file, text);
+    char *line, *included = NULL, *whole = NULL;
+    while (status == RT_OK && (line = strstr(*text, directive))) {
+        char *name = line + strlen(directive), *rest = strchr(name, '"');
+        if (!rest)
+            RT_TRY(rt_fail(RT_ERROR_BUILD, "%s includes a file without a name", file));
+        *line = *rest++ = '\0';
+        RT_TRY(file_text(name, &included));
+        RT_TRY(rt_format(&whole, "%s%s%s", *text, included, rest));
+        free(included);
+        free(*text);
+        *text = whole;
+        included = NULL;
+    }
+end:
+    free(included);
+    if (status < 0) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
 }
 
 static rt_status fail_build(struct rt_device *device, cl_program program, const char *file,

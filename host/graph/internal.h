@@ -60,6 +60,9 @@ static inline size_t rt_image_stride(struct rt_shape shape)
     return (size_t)shape.c * rt_shape_plane(shape);
 }
 
+/* Whether a node may find its output written by the one before, whose maxima it takes. */
+bool rt_may_pool(const struct rt_graph *graph, size_t node);
+
 /* The inputs' shapes out of the shapes of all nodes. */
 void rt_node_input_shapes(const struct rt_node *node, const struct rt_shape *shapes,
                           struct rt_shape x[RT_OP_INPUTS]);

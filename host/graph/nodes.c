@@ -60,6 +60,13 @@ size_t rt_graph_segment_ending(const struct rt_graph *graph, size_t i)
     return i;
 }
 
+bool rt_may_pool(const struct rt_graph *graph, size_t node)
+{
+    const struct rt_node *pool = &graph->nodes[node], *before = pool - 1;
+    return pool->op == &rt_op_pool && (size_t)pool->inputs[0] == node - 1 && before->op &&
+           before->op->pools && ((const struct rt_pool *)pool->attributes)->mode == RT_POOL_MAX;
+}
+
 void rt_node_input_shapes(const struct rt_node *node, const struct rt_shape *shapes,
                           struct rt_shape x[RT_OP_INPUTS])
 {

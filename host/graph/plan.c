@@ -153,8 +153,8 @@ static void live(struct rt_block *block, int step)
     block->last = step > block->last ? step : block->last;
 }
 
-/* What a node needs when it runs forward. Where its stage takes turns, it runs again after all
- * others of the stage have. */
+/* What a node needs when it runs forward, its output perhaps with the node before. Where its stage
+ * takes turns, it runs again after all others of the stage have. */
 static void live_forward(const struct plan *plan, size_t i)
 {
     const struct rt_node *node = &plan->graph->nodes[i];
@@ -162,7 +162,7 @@ static void live_forward(const struct plan *plan, size_t i)
     const bool turns = stage->together < plan->shapes[0].n;
     const int first = (int)(turns ? stage->first : i), last = (int)(turns ? stage->end - 1 : i);
     live(scratch_block(plan, i, RT_PHASE_FORWARD), (int)i);
-    live(output_block(plan, i, RT_PHASE_FORWARD), first);
+    live(output_block(plan, i, RT_PHASE_FORWARD), first - (rt_may_pool(plan->graph, i) && !turns));
     live(output_block(plan, i, RT_PHASE_FORWARD), last);
     for (int j = 0; j < node->op->inputs; j++) {
         struct rt_block *x = output_block(plan, (size_t)node->inputs[j], RT_PHASE_FORWARD);

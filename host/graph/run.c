@@ -59,6 +59,18 @@ static bool in_place(const struct rt_op *op, const struct rt_tensor *whole,
     return op->identity;
 }
 
+/* Whether node i's operation can write the output of node i + 1, a max pooling of its own output,
+ * as it goes. */
+static bool pools_next(const struct rt_graph *graph, size_t i, const struct rt_op_call *call,
+                       const struct rt_stage *stage)
+{
+    const struct rt_node *node = &graph->nodes[i];
+    if (i + 1 >= stage->end || !rt_may_pool(graph, i + 1))
+        return false;
+    const struct rt_shape x[RT_OP_INPUTS] = {call->x[0].shape, call->x[1].shape};
+    return node->op->pools(graph->device, node->attributes, x);
+}
+
 /* Names what is launched from here on, such as "conv2d forward 16x256x256". */
 static rt_status label(const struct rt_op *op, const struct rt_op_call *call,
                        enum rt_direction direction)
@@ -92,24 +104,27 @@ static rt_status check_pass(const struct rt_graph *graph, const struct rt_graph_
     return RT_OK;
 }
 
-/* Runs node i for `n` images from number `first` on, for the first time or again. */
-static rt_status run_forward(const struct rt_graph *graph, size_t i, enum rt_phase phase,
-                             const struct rt_graph_pass *pass, int first, int n)
+static rt_status run_forward(const struct rt_op *op, const struct rt_op_call *call)
 {
-    const struct rt_op *op = graph->nodes[i].op;
-    struct rt_op_call call = call_of(graph, i, phase, pass, first, n);
-    if (in_place(op, &call.y, call.x))
+    if (in_place(op, &call->y, call->x))
         return RT_OK;
-    rt_status status = label(op, &call, RT_FORWARD);
-    return status == RT_OK ? op->forward(&call) : status;
+    rt_status status = label(op, call, RT_FORWARD);
+    return status == RT_OK ? op->forward(call) : status;
 }
 
 static rt_status run_stage(const struct rt_graph *graph, const struct rt_stage *stage,
                            const struct rt_graph_pass *pass, int first, int n)
 {
     rt_status status = RT_OK;
-    for (size_t i = stage->first; i < stage->end; i++)
-        RT_TRY(run_forward(graph, i, RT_PHASE_FORWARD, pass, first, n));
+    for (size_t i = stage->first; i < stage->end; i++) {
+        const struct rt_op *op = graph->nodes[i].op;
+        struct rt_op_call call = call_of(graph, i, RT_PHASE_FORWARD, pass, first, n);
+        const bool pools = pools_next(graph, i, &call, stage);
+        if (pools)
+            call.pooled = output(&graph->nodes[i + 1], RT_PHASE_FORWARD, first, n);
+        RT_TRY(run_forward(op, &call));
+        i += pools;
+    }
 end:
     return status;
 }
@@ -164,15 +179,27 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
     return call;
 }
 
+/* Computes what the plan dropped of nodes first to last. */
+static rt_status run_again(const struct rt_graph *graph, size_t first, size_t last,
+                           const struct rt_graph_pass *pass)
+{
+    rt_status status = RT_OK;
+    for (size_t i = first; i <= last; i++) {
+        struct rt_op_call call = call_of(graph, i, RT_PHASE_AGAIN, pass, 0, pass->n);
+        if (graph->nodes[i].recomputed)
+            RT_TRY(run_forward(graph->nodes[i].op, &call));
+    }
+end:
+    return status;
+}
+
 rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *pass)
 {
     rt_status status = RT_OK;
     RT_TRY(check_pass(graph, pass));
     for (size_t i = graph->count; i-- > 1;) {
         const struct rt_op *op = graph->nodes[i].op;
-        for (size_t j = rt_graph_segment_ending(graph, i); j <= i; j++)
-            if (graph->nodes[j].recomputed)
-                RT_TRY(run_forward(graph, j, RT_PHASE_AGAIN, pass, 0, pass->n));
+        RT_TRY(run_again(graph, rt_graph_segment_ending(graph, i), i, pass));
         struct rt_op_call call = backward_call_of(graph, i, pass);
         if (!call.dy.buffer || in_place(op, &call.dy, call.dx))
             continue;

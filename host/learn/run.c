@@ -145,6 +145,30 @@ static rt_status create_judge(struct rt_run *run)
                                                                    .loss = &loss});
 }
 
+static bool goes_on(const struct rt_run *run)
+{
+    return run->options->resume && rt_path_exists(run->folder.state);
+}
+
+/* Not for a run that goes on: it computes in the way that it began with. */
+static rt_status prepare(struct rt_run *run)
+{
+    const struct rt_train_options *options = run->options;
+    const int teachers = run->teachers.count;
+    struct rt_model **models = NULL;
+    if (!options->prepare || goes_on(run))
+        return RT_OK;
+    rt_status status = rt_alloc(&models, (size_t)teachers + 1, sizeof *models);
+    if (status < 0)
+        return status;
+    models[0] = run->student;
+    for (int i = 0; i < teachers; i++)
+        models[i + 1] = run->teachers.models[i];
+    status = options->prepare(options->user, models, teachers + 1, run->batch);
+    free(models);
+    return status;
+}
+
 /* What a step needs for so many patches as it looks at together. The student's plan comes before
  * the judge, who makes do with it. */
 static rt_status create_step(struct rt_run *run)
@@ -221,9 +245,10 @@ rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
     RT_TRY(create_student(run));
     RT_TRY(create_moments(run));
     RT_TRY(create_loss(run));
+    RT_TRY(prepare(run));
     RT_TRY(create_step(run));
     RT_TRY(create_loader(run));
-    if (options->resume && rt_path_exists(run->folder.state))
+    if (goes_on(run))
         RT_TRY(go_on(run));
 end:
     if (status < 0)

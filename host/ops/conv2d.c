@@ -33,6 +33,13 @@ static const struct rt_conv2d_variant *variant_of(const struct rt_device *device
     return *variant;
 }
 
+const struct rt_conv2d_variant *rt_conv2d_taken(const struct rt_device *device,
+                                                const struct rt_conv2d *a, struct rt_shape x,
+                                                enum rt_conv2d_part part)
+{
+    return variant_of(device, a, x, part);
+}
+
 static rt_status run(const struct rt_op_call *call, enum rt_conv2d_part part)
 {
     return variant_of(call->device, call->attributes, call->x[0].shape, part)->run[part](call);
@@ -100,6 +107,13 @@ end:
     return status;
 }
 
+static bool pools(const struct rt_device *device, const void *attributes, const struct rt_shape *x)
+{
+    struct rt_shape y;
+    return infer(attributes, x, &y) == RT_OK && y.h % 2 == 0 && y.w % 2 == 0 &&
+           variant_of(device, attributes, *x, RT_CONV2D_FORWARD)->pools;
+}
+
 static rt_status forward(const struct rt_op_call *call)
 {
     return run(call, RT_CONV2D_FORWARD);
@@ -148,6 +162,7 @@ const struct rt_op rt_op_conv2d = {
     .scratch = scratch,
     .reserve = reserve,
     .forward = forward,
+    .pools = pools,
     .backward = backward,
     .cost = cost,
 };

@@ -24,6 +24,7 @@ struct rt_conv2d_variant {
     rt_status (*reserve)(struct rt_device *device, const struct rt_conv2d *attributes,
                          struct rt_shape x, enum rt_conv2d_part part);
     rt_status (*run[RT_CONV2D_PARTS])(const struct rt_op_call *call);
+    bool pools; /* forward can write the maxima of 2x2 outputs, too, for even heights and widths */
     int least_filters[RT_CONV2D_PARTS]; /* channels in times out, from which on it is worth it */
 };
 
@@ -54,6 +55,11 @@ rt_status rt_conv2d_parse_key(const char *key, struct rt_conv2d *attributes, str
 const struct rt_conv2d_variant *rt_conv2d_chosen(const struct rt_device *device,
                                                  const struct rt_conv2d *attributes,
                                                  struct rt_shape x, enum rt_conv2d_part part);
+
+/* The variant that runs for the part: what --conv, the profile or the rule says. */
+const struct rt_conv2d_variant *rt_conv2d_taken(const struct rt_device *device,
+                                                const struct rt_conv2d *attributes,
+                                                struct rt_shape x, enum rt_conv2d_part part);
 
 /* NULL: there is none of that name. */
 const struct rt_conv2d_variant *rt_conv2d_find(const char *name);

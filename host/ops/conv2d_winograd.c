@@ -156,7 +156,7 @@ static size_t groups_for(const struct rt_device *device, struct block block, siz
 
 /* What follows the sum. */
 struct epilogue {
-    struct rt_tensor bias; /* without a buffer: none */
+    struct rt_tensor bias, pooled; /* without a buffer: none */
     int relu, add;
     struct rt_dropout dropout;
 };
@@ -176,6 +176,7 @@ static rt_status convolve(const struct rt_op_call *call, const struct rt_tensor 
     const struct rt_argument arguments[] = {
         RT_TENSOR(*x),
         RT_TENSOR(*y),
+        RT_TENSOR(e.pooled),
         rt_buffer_argument(call->scratch.buffer),
         rt_ulong(call->scratch.offset),
         rt_buffer_argument(e.bias.buffer),
@@ -207,6 +208,7 @@ static rt_status forward(const struct rt_op_call *call)
     const struct rt_conv2d *a = call->attributes;
     return convolve(call, &call->x[0], &call->y, (struct filters){9 * call->x[0].shape.c, 9, 0},
                     (struct epilogue){.bias = call->p[1],
+                                      .pooled = call->pooled,
                                       .relu = a->activation.relu,
                                       .dropout = rt_dropout_of(call, &a->activation)});
 }
@@ -224,8 +226,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
     const struct weights_share s = share_weights(call->device, call->attributes, in);
     const size_t tiles = (size_t)s.blocks * vector, bytes = sizeof(float) * PLACES;
     char options[64];
-    snprintf(options, sizeof options, "-DOUT=%d -DBLOCKS=%d%s", WEIGHT_OUTS, narrow.vectors,
-             s.wide == WIDE ? "" : " -DWIDE=1"); /* the program of forward, where it will do */
+    snprintf(options, sizeof options, "-DOUT=%d -DWIDE=%d", WEIGHT_OUTS, s.wide);
     const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]),
                                             RT_TENSOR(call->dy),
                                             rt_buffer_argument(call->scratch.buffer),
@@ -245,7 +246,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
                                             rt_local(bytes * vector * vector)};
     rt_status status = RT_OK;
     RT_TRY(rt_device_launch(call->device,
-                            &(struct rt_launch){.file = "conv2d_winograd.cl",
+                            &(struct rt_launch){.file = "conv2d_winograd_weights.cl",
                                                 .kernel = "winograd_weights",
                                                 .options = options,
                                                 .global = {s.items, (size_t)(s.padded / s.outs), 1},
@@ -253,7 +254,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
                                                 .arguments = arguments,
                                                 .count = sizeof arguments / sizeof *arguments}));
     status =
-        RT_LAUNCH(call->device, "conv2d_winograd.cl", "winograd_finish_weights", options,
+        RT_LAUNCH(call->device, "conv2d_winograd_weights.cl", "winograd_finish_weights", options,
                   ((size_t)s.lanes / vector, out.c, 1), rt_buffer_argument(call->scratch.buffer),
                   rt_ulong(call->scratch.offset), rt_buffer_argument(call->dp[0].buffer),
                   rt_ulong(call->dp[0].offset), rt_int((int)s.items), rt_int(s.padded),
@@ -266,6 +267,7 @@ const struct rt_conv2d_variant rt_conv2d_winograd = {
     .name = "winograd",
     .supports = supports,
     .scratch = scratch,
+    .pools = true,
     .run = {[RT_CONV2D_FORWARD] = forward,
             [RT_CONV2D_BACKWARD_DATA] = backward_data,
             [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights},

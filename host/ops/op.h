@@ -25,6 +25,7 @@ struct rt_op_call {
     const void *attributes;
     struct rt_tensor x[RT_OP_INPUTS];
     struct rt_tensor y;
+    struct rt_tensor pooled; /* forward: wants the maxima of y's 2x2 blocks, too (see pools) */
     struct rt_tensor p[RT_OP_PARAMETERS];
     /* backward only. dy may be overwritten. A dx with a NULL buffer is not wanted. */
     struct rt_tensor dy;
@@ -67,6 +68,9 @@ struct rt_op {
     rt_status (*reserve)(struct rt_device *device, const void *attributes, const struct rt_shape *x,
                          enum rt_direction direction);
     rt_status (*forward)(const struct rt_op_call *call);
+    /* Whether forward writes call->pooled for these shapes where it is wanted: the output of a max
+     * pooling that follows, which then need not run. May be NULL: never. */
+    bool (*pools)(const struct rt_device *device, const void *attributes, const struct rt_shape *x);
     rt_status (*backward)(const struct rt_op_call *call);
     struct rt_cost (*cost)(const void *attributes, const struct rt_shape *x,
                            enum rt_direction direction);

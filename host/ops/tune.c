@@ -9,6 +9,7 @@
 #include "base/child.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/process.h"
 
 #define SEED 1
 #define SEED_AGAIN 2
@@ -68,6 +69,14 @@ struct candidate {
     double best;
 };
 
+/* Seconds until the end. */
+static double time_left(const struct rt_tuner *tuner)
+{
+    if (tuner->stop && tuner->stop(NULL))
+        return 0;
+    return tuner->deadline > 0 ? tuner->deadline - rt_clock_seconds() : INFINITY;
+}
+
 static rt_status try_candidate(const struct rt_tuner *tuner, const struct candidate *candidate,
                                struct rt_choice_variant *measured)
 {
@@ -87,10 +96,10 @@ static rt_status try_candidate(const struct rt_tuner *tuner, const struct candid
     memcpy(arguments + count, added, sizeof added);
     *measured = (struct rt_choice_variant){0};
     snprintf(measured->name, sizeof measured->name, "%s", candidate->name);
-    RT_TRY(rt_child_run(arguments, tuner->seconds, tuner->quiet, &output));
+    RT_TRY(rt_child_run(arguments, fmin(tuner->seconds, time_left(tuner)), tuner->quiet, &output));
     status = read_answer(output, measured);
 end:
-    if (status < 0 && status != RT_ERROR_MEMORY)
+    if (status < 0 && status != RT_ERROR_MEMORY && time_left(tuner) > 0)
         rt_warn("%s is left out for %s: %s", candidate->name, candidate->key, rt_error_message());
     free(output);
     return status;
@@ -119,7 +128,7 @@ rt_status rt_tune(const struct rt_tuner *tuner, const char *key, const char *con
     rt_status status = RT_OK;
     *choice = (struct rt_choice){.batch = tuner->batch};
     snprintf(choice->key, sizeof choice->key, "%s", key);
-    for (int i = 0; i < count && choice->count < RT_CHOICE_VARIANTS; i++) {
+    for (int i = 0; i < count && time_left(tuner) > 0; i++) {
         const double best = choice->count > 0 ? choice->variants[0].seconds : 0;
         status = try_candidate(tuner, &(struct candidate){key, names[i], SEED, best}, &measured);
         if (status == RT_ERROR_MEMORY)
@@ -127,12 +136,13 @@ rt_status rt_tune(const struct rt_tuner *tuner, const char *key, const char *con
         if (status == RT_OK)
             insert(choice, &measured);
     }
-    while (choice->count > 0) {
+    while (choice->count > 0 && time_left(tuner) > 0) {
         const struct candidate again = {key, choice->variants[0].name, SEED_AGAIN, 0};
         status = try_candidate(tuner, &again, &measured);
         if (status == RT_OK || status == RT_ERROR_MEMORY)
             return status;
         remove_first(choice);
     }
+    choice->count = 0;
     return RT_OK;
 }

@@ -16,15 +16,18 @@
 struct rt_tuner {
     const char *const *command;
     int batch;
-    double seconds; /* it is killed after so many */
-    bool quiet;     /* its standard error goes nowhere */
+    double seconds;           /* it is killed after so many */
+    bool quiet;               /* its standard error goes nowhere */
+    double deadline;          /* by rt_clock_seconds; what is not chosen by then is not. 0: none */
+    bool (*stop)(void *user); /* asked now and then, with NULL: true is as the deadline. Or NULL */
 };
 
 #define RT_TUNER_ARGUMENTS 8
 
 /* Tries the variants of these names (at most RT_CHOICE_VARIANTS). *choice gets those that were
  * right, the fastest first; that one was right on other data, too. A warning tells of each other.
- * choice->count is 0 where none is left. Errors: MEMORY. */
+ * choice->count is 0 where none is left, or not all could be compared before the end.
+ * Errors: MEMORY. */
 rt_status rt_tune(const struct rt_tuner *tuner, const char *key, const char *const *names,
                   int count, struct rt_choice *choice);
 

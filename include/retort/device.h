@@ -52,7 +52,8 @@ struct rt_device; /* an open device: a context, an in-order queue, compiled prog
  * none. The folder may be deleted at any time.
  * What `retort tune` measured is read from the device's profile in $XDG_CONFIG_HOME/retort, else
  * ~/.config/retort; RETORT_PROFILE_DIR names another folder, or, empty, none. A profile that cannot
- * be used is no error: a warning names it.
+ * be used is no error: a warning names it. Where it says nothing, and RETORT_PROFILE_DIR is not
+ * empty, a profile that comes with retort for the platform's devices of the type may.
  * Errors: DEVICE (none at all, or it cannot be opened), ARGUMENT (no device of that name; the
  * message lists what there is), MEMORY. */
 rt_status rt_device_open(struct rt_device **device, const char *which);

@@ -76,6 +76,11 @@ struct rt_train_options {
     const char *out;    /* the run folder */
     bool resume, force; /* continue the run there; or replace it */
 
+    /* Called before a new run takes its memory, when all else has been checked, with the network
+     * that is to be trained, its teachers after it, and the patches a step: the last moment at
+     * which the way that the device computes may change. A failure is rt_train's. NULL for none. */
+    rt_status (*prepare)(void *user, struct rt_model *const *models, int count, int batch);
+
     /* Called on the caller's thread after every step, and once more after every epoch; NULL for
      * none. */
     void (*progress)(void *user, const struct rt_progress *progress);

@@ -257,12 +257,51 @@ static void compare(const struct run *run, const struct guarded *got, const doub
     free(values);
 }
 
+/* The maxima of 2x2 elements of y. */
+static double *reference_maxima(const struct reference *r)
+{
+    const struct rt_shape y = r->y_shape;
+    const int width = y.w / 2, planes = y.n * y.c, rows = y.h / 2;
+    double *maxima = calloc((size_t)planes * (size_t)rows * (size_t)width, sizeof *maxima),
+           *to = maxima;
+    for (int plane = 0; plane < planes; plane++)
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < width; j++) {
+                const double *upper =
+                    r->y + ((size_t)plane * (size_t)y.h + 2 * (size_t)i) * (size_t)y.w + 2 * j;
+                *to++ = fmax(fmax(upper[0], upper[1]), fmax(upper[y.w], upper[y.w + 1]));
+            }
+    return maxima;
+}
+
+/* Forward with the maxima, where the operation writes them for this case. */
+static void check_maxima(struct run *run)
+{
+    const struct reference *r = &run->expected->reference;
+    const struct rt_op *op = run->test->op;
+    if (!op->pools || !op->pools(run->device, run->test->attributes, r->x_shape))
+        return;
+    struct rt_shape shape = r->y_shape;
+    shape.h /= 2;
+    shape.w /= 2;
+    const struct guarded pooled = guarded_create(run->device, shape, GAP);
+    double *maxima = reference_maxima(r);
+    run->call.pooled = pooled.tensor;
+    assert_ok(op->forward(&run->call));
+    compare(run, &pooled, maxima, "maxima");
+    compare(run, &run->y, r->y, "y beside the maxima");
+    run->call.pooled = (struct rt_tensor){0};
+    rt_buffer_destroy(pooled.tensor.buffer);
+    free(maxima);
+}
+
 static void check_forward(struct run *run)
 {
     const struct expected *expected = run->expected;
     const struct reference *r = &expected->reference;
     assert_ok(run->test->op->forward(&run->call));
     compare(run, &run->y, r->y, "y");
+    check_maxima(run);
     for (int i = 0; i < expected->parameters; i++) {
         compare(run, &run->p[i], expected->p[i], r->parameters[i].name);
         guarded_write(&run->p[i], r->p[i]);

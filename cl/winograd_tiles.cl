@@ -1,0 +1,153 @@
+/* The tiles of Winograd's algorithms for 3x3 filters, F(4x4, 3x3) and F(3x3, 4x4): 6 x 6 inputs, of
+ * which neighbouring tiles share two rows or columns, each transformed to 36 places.
+ *
+ * VEC tiles are four segments of a row, VEC columns of outputs each, which follow each other in the
+ * order (n, tile row, column), so that narrow images fill the vectors too. */
+
+#define PLACES 36
+#define ALL_ROWS 0x3fu /* of a tile's inputs */
+
+#if VEC == 1
+#error "the segments of a vector need at least 4 lanes"
+#endif
+
+/* `after` holds the two columns that follow each of four segments, at the front of each quarter.
+ * FOLLOWING is a column k of the tiles, lane by lane that of the next tile of the segment, or the
+ * first (even) or second (odd) of those two after the last. */
+#if VEC == 16
+typedef float4 after_part;
+typedef float16 after;
+typedef int4 after_ints;
+typedef int16 after_mask;
+#define LOAD_AFTER(p) vload4(0, p)
+#define AS_AFTER as_float16
+#define AS_AFTER_MASK as_int16
+#define AFTER_LANES ((int16)(0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0))
+#define FOLLOWING_even(k, a)                                                                       \
+    (vec)((k).s123, (a).s0, (k).s567, (a).s4, (k).s9ab, (a).s8, (k).sdef, (a).sc)
+#define FOLLOWING_odd(k, a)                                                                        \
+    (vec)((k).s123, (a).s1, (k).s567, (a).s5, (k).s9ab, (a).s9, (k).sdef, (a).sd)
+#else
+typedef float2 after_part;
+typedef float8 after;
+typedef int2 after_ints;
+typedef int8 after_mask;
+#define LOAD_AFTER(p) vload2(0, p)
+#define AS_AFTER as_float8
+#define AS_AFTER_MASK as_int8
+#define AFTER_LANES ((int8)(0, 1, 0, 1, 0, 1, 0, 1))
+#if VEC == 8
+#define FOLLOWING_even(k, a) (vec)((k).s1, (a).s0, (k).s3, (a).s2, (k).s5, (a).s4, (k).s7, (a).s6)
+#define FOLLOWING_odd(k, a) (vec)((k).s1, (a).s1, (k).s3, (a).s3, (k).s5, (a).s5, (k).s7, (a).s7)
+#else
+#define FOLLOWING_even(k, a) (a).even
+#define FOLLOWING_odd(k, a) (a).odd
+#endif
+#endif
+
+/* VEC columns of four rows of outputs; n is the batch's size for segments past the last. */
+typedef struct {
+    int n, row, column;
+} segment;
+
+static inline segment find_segment(int index, int batch, int height, int width)
+{
+    const int columns = (width + VEC - 1) / VEC, rows = (height + 3) / 4;
+    return (segment){min(index / columns / rows, batch), index / columns % rows * 4,
+                     index % columns * VEC};
+}
+
+/* What a work-item knows of a segment: which of its tiles' six rows of inputs there are, a bit
+ * each. */
+static inline uint input_rows(segment at, int batch, int height)
+{
+    if (at.n >= batch)
+        return 0;
+    const int past = at.row + 5 - height; /* rows below the image */
+    return (at.row == 0 ? ALL_ROWS & ~1u : ALL_ROWS) & (past > 0 ? ALL_ROWS >> past : ALL_ROWS);
+}
+
+/* Which of the two columns of inputs after each segment the image has: all bits, or none. */
+static inline after_mask columns_after(const segment at[4], int width)
+{
+    const after_mask first = (after_mask)((after_ints)(at[0].column), (after_ints)(at[1].column),
+                                          (after_ints)(at[2].column), (after_ints)(at[3].column));
+    return first + AFTER_LANES + (VEC - 1) < width;
+}
+
+/* B' d of six values of the type T */
+#define INPUT_LINE(T, to, d0, d1, d2, d3, d4, d5)                                                  \
+    {                                                                                              \
+        const T a = fma((T)(-4), d2, d4), b = fma((T)(-4), d1, d3);                                \
+        const T c = d4 - d2, e = 2 * (d3 - d1);                                                    \
+        to(0, fma((T)(4), d0, fma((T)(-5), d2, d4)));                                              \
+        to(1, a + b);                                                                              \
+        to(2, a - b);                                                                              \
+        to(3, c + e);                                                                              \
+        to(4, c - e);                                                                              \
+        to(5, fma((T)(4), d1, fma((T)(-5), d3, d5)));                                              \
+    }
+
+/* B' of a segment's six rows of inputs, VEC columns from `column` on, zeros for those that the
+ * image does not have. */
+static inline void input_columns(__global const float *from, int width, uint rows, int column,
+                                 vec to[6])
+{
+    vec d[6];
+    if (rows == ALL_ROWS && column >= 0 && column + VEC <= width) {
+#pragma unroll
+        for (int i = 0; i < 6; i++)
+            d[i] = LOAD(from + i * width);
+    } else {
+        const ivec at = LANES + column;
+#pragma unroll
+        for (int i = 0; i < 6; i++)
+            d[i] = rows >> i & 1
+                       ? select((vec)(0), LOAD(from + i * width), (at >= 0) & (at < width))
+                       : (vec)(0);
+    }
+#define TO_COLUMNS(i, value) to[i] = value
+    INPUT_LINE(vec, TO_COLUMNS, d[0], d[1], d[2], d[3], d[4], d[5])
+}
+
+/* The same of the two columns that follow each of the four segments; `there` masks those that the
+ * image does not have. */
+static inline void input_columns_after(__global const float *const from[4], int width,
+                                       const uint rows[4], after_mask there, after to[6])
+{
+    after d[6];
+#pragma unroll
+    for (int i = 0; i < 6; i++) {
+        after_part part[4];
+#pragma unroll
+        for (int s = 0; s < 4; s++)
+            part[s] = rows[s] >> i & 1 ? LOAD_AFTER(from[s] + i * width + VEC) : (after_part)(0);
+        d[i] = AS_AFTER(AS_AFTER_MASK((after)(part[0], part[1], part[2], part[3])) & there);
+    }
+    INPUT_LINE(after, TO_COLUMNS, d[0], d[1], d[2], d[3], d[4], d[5])
+}
+
+/* B' d B of VEC tiles of one plane, to in[p * step]. */
+static inline void transform_input(__global const float *const from[4], const segment at[4],
+                                   const uint rows[4], after_mask there, int width,
+                                   __local float *in, size_t step)
+{
+    vec columns[4][6];
+    after following[6];
+#pragma unroll
+    for (int s = 0; s < 4; s++)
+        input_columns(from[s], width, rows[s], at[s].column - 1, columns[s]);
+    input_columns_after(from, width, rows, there, following);
+#pragma unroll
+    for (int i = 0; i < 6; i++) {
+        const vec even0 = (vec)(columns[0][i].even, columns[1][i].even);
+        const vec even1 = (vec)(columns[2][i].even, columns[3][i].even);
+        const vec odd0 = (vec)(columns[0][i].odd, columns[1][i].odd);
+        const vec odd1 = (vec)(columns[2][i].odd, columns[3][i].odd);
+        const vec d0 = (vec)(even0.even, even1.even), d2 = (vec)(even0.odd, even1.odd);
+        const vec d1 = (vec)(odd0.even, odd1.even), d3 = (vec)(odd0.odd, odd1.odd);
+        const vec d4 = FOLLOWING_even(d0, following[i]), d5 = FOLLOWING_odd(d1, following[i]);
+#define TO_IN(j, value) STORE(value, in + (6 * i + j) * step)
+        INPUT_LINE(vec, TO_IN, d0, d1, d2, d3, d4, d5)
+    }
+}
