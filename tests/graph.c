@@ -23,7 +23,7 @@ static int add(struct rt_graph *graph, const struct rt_op *op, int channels, int
     return node;
 }
 
-/* A U-Net of two levels: skip connections that pools read, too. */
+/* A U-Net of two levels: skip connections that pools read, too; cut as rt_unet_build does. */
 static void build_unet(struct rt_graph *graph)
 {
     int x, skip[2];
@@ -31,10 +31,12 @@ static void build_unet(struct rt_graph *graph)
     for (int level = 0; level < 2; level++) {
         x = add(graph, &mix, 4 << level, x, 0);
         x = skip[level] = add(graph, &bend, 0, x, 0);
+        rt_graph_cut(graph);
         x = add(graph, &half, 0, x, 0);
     }
     x = add(graph, &mix, 16, x, 0);
     for (int level = 1; level >= 0; level--) {
+        rt_graph_cut(graph);
         x = add(graph, &mix, 4 << level, add(graph, &twice, 0, x, 0), 0);
         x = add(graph, &join, 0, x, skip[level]);
         x = add(graph, &mix, 4 << level, x, 0);
@@ -188,7 +190,7 @@ static void check_gradients(void (*build)(struct rt_graph *), struct rt_shape in
 {
     struct setup s;
     setup_start(&s, build);
-    assert_ok(rt_graph_plan(s.graph, input, s.values, s.gradients));
+    assert_ok(rt_graph_plan(s.graph, input, RT_PLAN_TRAINING, s.values, s.gradients));
     float *gradient = backward(&s, n);
     size_t count;
     const struct rt_graph_parameter *parameters = rt_graph_parameters(s.graph, &count);
@@ -230,14 +232,16 @@ static void concatenations_of_a_unet_copy_nothing(void **state)
     (void)state;
     struct setup s;
     setup_start(&s, build_unet);
-    assert_ok(rt_graph_plan(s.graph, (struct rt_shape){2, 3, 8, 8}, s.values, NULL));
+    assert_ok(
+        rt_graph_plan(s.graph, (struct rt_shape){2, 3, 8, 8}, RT_PLAN_FORWARD, s.values, NULL));
     join_copies = 0;
     free(forward(&s, 2, false));
     assert_int_equal(join_copies, 0);
     setup_end(&s);
 
     setup_start(&s, build_knot);
-    assert_ok(rt_graph_plan(s.graph, (struct rt_shape){2, 2, 4, 4}, s.values, NULL));
+    assert_ok(
+        rt_graph_plan(s.graph, (struct rt_shape){2, 2, 4, 4}, RT_PLAN_FORWARD, s.values, NULL));
     free(forward(&s, 2, false));
     assert_int_equal(join_copies, 5); /* those that the comments in build_knot name */
     setup_end(&s);
@@ -250,10 +254,10 @@ static void plans_and_batches_give_the_same_bits(void **state)
     setup_start(&s, build_unet);
     struct rt_shape input = {4, 3, 16, 8};
     size_t bytes = (size_t)(3 * 16 * 8) * 4 * sizeof(float);
-    assert_ok(rt_graph_plan(s.graph, input, s.values, s.gradients));
+    assert_ok(rt_graph_plan(s.graph, input, RT_PLAN_TRAINING, s.values, s.gradients));
     size_t training_bytes = rt_graph_planned_bytes(s.graph);
     float *training = forward(&s, 4, false);
-    assert_ok(rt_graph_plan(s.graph, input, s.values, NULL));
+    assert_ok(rt_graph_plan(s.graph, input, RT_PLAN_FORWARD, s.values, NULL));
     assert_true(rt_graph_planned_bytes(s.graph) < training_bytes / 2);
     float *inference = forward(&s, 4, false), *few = forward(&s, 3, false);
     assert_memory_equal(training, inference, bytes);
@@ -264,12 +268,13 @@ static void plans_and_batches_give_the_same_bits(void **state)
     setup_end(&s);
 }
 
-/* With a cache of so many bytes: logits of inference and of training, and the gradient. */
-static void run_with_cache(struct setup *s, size_t cache, float *results[3])
+/* With a cache of so many bytes: logits of inference, then logits and gradients of
+ * training, with nothing recomputed and with much. */
+static void run_with_cache(struct setup *s, size_t cache, float *results[5])
 {
     const struct rt_shape input = {5, 3, 16, 8};
     s->device->info.cache_bytes = cache;
-    assert_ok(rt_graph_plan(s->graph, input, s->values, NULL));
+    assert_ok(rt_graph_plan(s->graph, input, RT_PLAN_FORWARD, s->values, NULL));
     results[0] = forward(s, 5, false);
     int turns = 0, passing = 0;
     for (size_t i = 0; i < s->graph->stage_count; i++)
@@ -277,9 +282,12 @@ static void run_with_cache(struct setup *s, size_t cache, float *results[3])
     for (size_t i = 0; i < s->graph->count; i++)
         passing += s->graph->nodes[i].passing && s->graph->stages[0].together < 5;
     assert_true(cache && rt_device_is_cpu(s->device) ? turns > 0 && passing > 0 : turns == 0);
-    assert_ok(rt_graph_plan(s->graph, input, s->values, s->gradients));
-    results[1] = forward(s, 5, true);
-    results[2] = backward(s, 5);
+    for (int i = 1; i < 3; i++) {
+        const enum rt_plan kind = i == 1 ? RT_PLAN_TRAINING : RT_PLAN_RECOMPUTING;
+        assert_ok(rt_graph_plan(s->graph, input, kind, s->values, s->gradients));
+        results[2 * i - 1] = forward(s, 5, true);
+        results[2 * i] = backward(s, 5);
+    }
 }
 
 static void turns_give_the_same_bits(void **state)
@@ -289,23 +297,108 @@ static void turns_give_the_same_bits(void **state)
     for (size_t b = 0; b < RT_COUNT(builds); b++) {
         struct setup s;
         setup_start(&s, builds[b]);
-        float *whole[3], *parts[3];
-        const size_t logits = (size_t)5 * 3 * 16 * 8, sizes[3] = {logits, logits, s.trained};
+        float *whole[5], *parts[5];
+        const size_t logits = (size_t)5 * 3 * 16 * 8,
+                     sizes[5] = {logits, logits, s.trained, logits, s.trained};
         run_with_cache(&s, 0, whole);
         for (size_t cache = 1; cache < 40000; cache = 3 * cache + 5000) {
             run_with_cache(&s, cache, parts);
-            for (int i = 0; i < 3; i++) {
+            for (int i = 0; i < 5; i++) {
                 assert_memory_equal(parts[i], whole[i], sizes[i] * sizeof(float));
                 free(parts[i]);
             }
         }
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 5; i++)
             free(whole[i]);
         setup_end(&s);
     }
 }
 
-/* The tensors of a plan, with lives that are worked out here once more, from the operations. */
+/* The gradients of a plan, and its bytes. */
+static float *gradients_of(struct setup *s, struct rt_shape input, enum rt_plan kind, size_t *bytes)
+{
+    assert_ok(rt_graph_plan(s->graph, input, kind, s->values, s->gradients));
+    *bytes = rt_graph_planned_bytes(s->graph);
+    return backward(s, input.n);
+}
+
+/* Returns the bytes of the plan that recomputes, as a share of the other's. */
+static double check_recomputing(void (*build)(struct rt_graph *), struct rt_shape input)
+{
+    struct setup s;
+    size_t all, few, count;
+    setup_start(&s, build);
+    float *kept = gradients_of(&s, input, RT_PLAN_TRAINING, &all);
+    float *again = gradients_of(&s, input, RT_PLAN_RECOMPUTING, &few);
+    assert_memory_equal(kept, again, s.trained * sizeof *kept);
+    const struct rt_graph_parameter *p = rt_graph_parameters(s.graph, &count);
+    float *values = calloc(s.total, sizeof *values);
+    assert_ok(rt_buffer_read(s.values, 0, s.total * sizeof *values, values));
+    for (size_t i = 0; i < count; i++)
+        if (!p[i].parameter.trained) /* the state: moved once */
+            assert_float_equal(values[p[i].offset], s.weights[p[i].offset] + 1, 0);
+    free(values);
+    free(kept);
+    free(again);
+    setup_end(&s);
+    return (double)few / (double)all;
+}
+
+/* Concatenations of parts of their own segment and of others. */
+static void build_cut_knot(struct rt_graph *graph)
+{
+    build_knot(graph);
+    for (size_t i = 1; i < graph->count; i++)
+        graph->nodes[i].segment = (i > 2) + (i > 5) + (i > 9);
+}
+
+static void recomputing_gives_the_same_gradients(void **state)
+{
+    (void)state;
+    assert_true(check_recomputing(build_unet, (struct rt_shape){2, 3, 32, 64}) < 0.96);
+    assert_float_equal(check_recomputing(build_knot, (struct rt_shape){2, 2, 3, 5}), 1, 0);
+}
+
+/* Any way to cut. */
+static void cuts_do_not_change_the_gradients(void **state)
+{
+    (void)state;
+    const struct rt_shape input = {2, 2, 3, 5};
+    struct setup s;
+    size_t bytes, recomputed = 0;
+    setup_start(&s, build_knot);
+    float *want = gradients_of(&s, input, RT_PLAN_TRAINING, &bytes);
+    struct rt_random random = rt_random_start(7, 8);
+    for (int round = 0; round < 50; round++) {
+        for (size_t i = 1; i < s.graph->count; i++)
+            s.graph->nodes[i].segment =
+                s.graph->nodes[i - 1].segment + (rt_random_below(&random, 3) == 0);
+        float *got = gradients_of(&s, input, RT_PLAN_RECOMPUTING, &bytes);
+        assert_memory_equal(got, want, s.trained * sizeof *got);
+        recomputed += rt_graph_recomputed_share(s.graph) > 0;
+        free(got);
+    }
+    assert_true(recomputed > 25);
+    free(want);
+    setup_end(&s);
+}
+
+/* When the nodes run in a training step; worked out here once more, as all below. */
+static void find_times(const struct rt_graph *graph, int times[][RT_PHASES])
+{
+    const struct rt_node *nodes = graph->nodes;
+    int now = (int)graph->count;
+    for (size_t i = graph->count; i-- > 0;) {
+        bool ends = i + 1 == graph->count || nodes[i].segment != nodes[i + 1].segment;
+        for (size_t j = 0; ends && j <= i; j++)
+            if (nodes[j].segment == nodes[i].segment && nodes[j].recomputed)
+                times[j][RT_PHASE_AGAIN] = ++now;
+        times[i][RT_PHASE_FORWARD] = (int)i;
+        times[i][RT_PHASE_BACKWARD] = ++now;
+    }
+}
+
+/* The tensors of a plan, with lives that follow from the operations. */
 struct living {
     struct rt_tensor tensor;
     size_t node;
@@ -313,36 +406,66 @@ struct living {
     int first, last;
 };
 
+static void extend(struct living *life, int step)
+{
+    life->first = step < life->first ? step : life->first;
+    life->last = step > life->last ? step : life->last;
+}
+
+/* The lives of a node's output, of what it is computed again into, and of its gradient. */
+static void find_lives(const struct rt_graph *graph, int times[][RT_PHASES], bool training,
+                       size_t i, struct living lives[3])
+{
+    const struct rt_node *nodes = graph->nodes;
+    const int forward = times[i][RT_PHASE_FORWARD], backward = times[i][RT_PHASE_BACKWARD];
+    struct living *y = &lives[0], *again = nodes[i].recomputed ? &lives[1] : y, *dy = &lives[2];
+    lives[0] = (struct living){nodes[i].y, i, false, forward, forward};
+    lives[1] = (struct living){nodes[i].again, i, false, times[i][RT_PHASE_AGAIN],
+                               times[i][RT_PHASE_AGAIN]};
+    lives[2] = (struct living){nodes[i].dy, i, true, backward, backward};
+    for (size_t r = i + 1; r < graph->count; r++)
+        for (int j = 0; j < nodes[r].op->inputs; j++) {
+            if (nodes[r].inputs[j] != (int)i)
+                continue;
+            extend(y, times[r][RT_PHASE_FORWARD]);
+            extend(dy, times[r][RT_PHASE_BACKWARD]);
+            if (nodes[r].recomputed)
+                extend(again, times[r][RT_PHASE_AGAIN]);
+            if (training && nodes[r].op->backward_reads_x)
+                extend(again, times[r][RT_PHASE_BACKWARD]);
+        }
+    if (training && i > 0 && nodes[i].op->backward_reads_y)
+        extend(again, backward);
+    if (i == 0)
+        extend(y, backward);
+    for (int k = 0; k < 3 && i + 1 == graph->count; k += 2) /* the loss */
+        extend(&lives[k], (int)graph->count);
+}
+
 static size_t list_living(const struct rt_graph *graph, bool training, struct living *list)
 {
-    int nodes = (int)graph->count, end = 2 * nodes;
+    int times[30][RT_PHASES];
     size_t count = 0;
-    for (int i = 0; i < nodes; i++) {
+    assert_true(graph->count <= RT_COUNT(times));
+    find_times(graph, times);
+    for (size_t i = 0; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
-        struct living y = {node->y, (size_t)i, false, i, i};
-        struct living dy = {node->dy, (size_t)i, true, end - i, end - i};
-        for (int r = i + 1; r < nodes; r++)
-            for (int j = 0; j < graph->nodes[r].op->inputs; j++) {
-                if (graph->nodes[r].inputs[j] != i)
-                    continue;
-                bool kept = training && graph->nodes[r].op->backward_reads_x;
-                y.last = kept ? (end - r > y.last ? end - r : y.last) : (r > y.last ? r : y.last);
-                dy.first = end - r < dy.first ? end - r : dy.first;
-            }
-        if (training && i > 0 && node->op->backward_reads_y)
-            y.last = end - i;
-        if (i == 0)
-            y.last = end;
-        if (i == nodes - 1)
-            y.last = dy.first = nodes;
-        list[count++] = y;
+        struct living lives[3];
+        find_lives(graph, times, training, i, lives);
+        list[count++] = lives[0];
+        if (node->recomputed)
+            list[count++] = lives[1];
         if (training && i > 0)
-            list[count++] = dy;
-        for (int d = 0; i > 0 && node->op->scratch && d <= training; d++) {
-            int step = d == RT_FORWARD ? i : end - i;
-            list[count] = (struct living){node->scratch[d], (size_t)i, false, step, step};
+            list[count++] = lives[2];
+        for (int phase = 0; i > 0 && node->op->scratch && phase < RT_PHASES; phase++) {
+            const int step = times[i][phase];
+            const bool runs[] = {true, node->recomputed, training};
+            if (!runs[phase])
+                continue;
+            list[count] = (struct living){node->scratch[phase], i, false, step, step};
             size_t floats = (size_t)graph->nodes[node->inputs[0]].y.shape.c; /* as mix_scratch */
-            list[count++].tensor.plane = floats * (d == RT_FORWARD ? MIX_SCRATCH_OF_ONE : 3);
+            list[count++].tensor.plane =
+                floats * (phase == RT_PHASE_BACKWARD ? 3 : MIX_SCRATCH_OF_ONE);
         }
     }
     return count;
@@ -392,19 +515,19 @@ static size_t mark(const struct rt_graph *graph, const struct living *list, size
     return taken;
 }
 
-static void check_lives(void (*build)(struct rt_graph *), struct rt_shape input, bool training)
+static void check_lives(void (*build)(struct rt_graph *), struct rt_shape input, enum rt_plan kind)
 {
     struct setup s;
-    struct living list[100];
+    struct living list[150];
     size_t peak = 0, *slabs[8];
     setup_start(&s, build);
-    assert_ok(rt_graph_plan(s.graph, input, s.values, training ? s.gradients : NULL));
+    assert_ok(rt_graph_plan(s.graph, input, kind, s.values, s.gradients));
     size_t bytes;
-    assert_ok(rt_graph_plan_bytes(s.graph, input, training, &bytes));
+    assert_ok(rt_graph_plan_bytes(s.graph, input, kind, &bytes));
     assert_int_equal(bytes, rt_graph_planned_bytes(s.graph));
-    size_t count = list_living(s.graph, training, list);
+    size_t count = list_living(s.graph, kind != RT_PLAN_FORWARD, list);
     assert_true(s.graph->slab_count <= RT_COUNT(slabs));
-    for (int step = 0; step <= 2 * (int)s.graph->count; step++) {
+    for (int step = 0; step <= 3 * (int)s.graph->count; step++) {
         for (size_t i = 0; i < s.graph->slab_count; i++)
             slabs[i] = calloc(rt_buffer_bytes(s.graph->slabs[i]), sizeof **slabs);
         size_t taken = mark(s.graph, list, count, step, slabs);
@@ -420,10 +543,11 @@ static void check_lives(void (*build)(struct rt_graph *), struct rt_shape input,
 static void living_tensors_do_not_share_memory(void **state)
 {
     (void)state;
-    for (int training = 0; training < 2; training++) {
-        check_lives(build_unet, (struct rt_shape){2, 3, 16, 16}, training);
-        check_lives(build_knot, (struct rt_shape){3, 2, 7, 5}, training);
+    for (int kind = RT_PLAN_FORWARD; kind <= RT_PLAN_RECOMPUTING; kind++) {
+        check_lives(build_unet, (struct rt_shape){2, 3, 16, 16}, (enum rt_plan)kind);
+        check_lives(build_knot, (struct rt_shape){3, 2, 7, 5}, (enum rt_plan)kind);
     }
+    check_lives(build_cut_knot, (struct rt_shape){3, 2, 7, 5}, RT_PLAN_RECOMPUTING);
 }
 
 static void blocks_find_places(void **state)
@@ -494,7 +618,7 @@ static void work_is_counted_and_labelled(void **state)
     size_t count;
     setup_start(&s, build_unet);
     struct rt_shape input = {2, 3, 8, 8};
-    assert_ok(rt_graph_plan(s.graph, input, s.values, s.gradients));
+    assert_ok(rt_graph_plan(s.graph, input, RT_PLAN_TRAINING, s.values, s.gradients));
     assert_ok(rt_profile_start(s.device));
     free(backward(&s, 2));
     assert_ok(rt_profile_stop(s.device, &entries, &count));
@@ -532,21 +656,23 @@ static void what_does_not_fit_is_refused(void **state)
     assert_ok(rt_buffer_create(&values, device, 4));
     struct rt_graph_pass pass = {.n = 1};
     assert_fails(rt_graph_forward(graph, &pass), RT_ERROR_ARGUMENT, "must be planned");
-    assert_fails(rt_graph_plan(graph, (struct rt_shape){1, 4, 8, 8}, values, NULL),
+    assert_fails(rt_graph_plan(graph, (struct rt_shape){1, 4, 8, 8}, RT_PLAN_FORWARD, values, NULL),
                  RT_ERROR_ARGUMENT, "takes 3 channels");
-    assert_fails(rt_graph_plan(graph, (struct rt_shape){1, 3, 1, 8}, values, NULL),
+    assert_fails(rt_graph_plan(graph, (struct rt_shape){1, 3, 1, 8}, RT_PLAN_FORWARD, values, NULL),
                  RT_ERROR_ARGUMENT, "nothing is left");
-    assert_fails(rt_graph_plan(graph, (struct rt_shape){1 << 30, 3, 1 << 30, 8}, values, NULL),
+    assert_fails(rt_graph_plan(graph, (struct rt_shape){1 << 30, 3, 1 << 30, 8}, RT_PLAN_FORWARD,
+                               values, NULL),
                  RT_ERROR_ARGUMENT, "more than any device");
-    assert_fails(rt_graph_plan(graph, (struct rt_shape){1000, 3, 20000, 18000}, values, NULL),
+    assert_fails(rt_graph_plan(graph, (struct rt_shape){1000, 3, 20000, 18000}, RT_PLAN_FORWARD,
+                               values, NULL),
                  RT_ERROR_DEVICE, "use a smaller batch or patch");
-    assert_ok(rt_graph_plan(graph, (struct rt_shape){2, 3, 8, 8}, values, NULL));
+    assert_ok(rt_graph_plan(graph, (struct rt_shape){2, 3, 8, 8}, RT_PLAN_FORWARD, values, NULL));
     pass.n = 3;
     assert_fails(rt_graph_forward(graph, &pass), RT_ERROR_ARGUMENT, "up to 2");
     pass = (struct rt_graph_pass){.n = 1, .training = true};
     assert_fails(rt_graph_forward(graph, &pass), RT_ERROR_ARGUMENT, "no gradients");
     add(graph, &bend, 0, x, 0); /* leaves y unread */
-    assert_fails(rt_graph_plan(graph, (struct rt_shape){1, 3, 8, 8}, values, NULL),
+    assert_fails(rt_graph_plan(graph, (struct rt_shape){1, 3, 8, 8}, RT_PLAN_FORWARD, values, NULL),
                  RT_ERROR_ARGUMENT, "nothing reads");
     rt_graph_destroy(graph);
     rt_buffer_destroy(values);
@@ -564,6 +690,8 @@ int main(void)
         cmocka_unit_test(turns_give_the_same_bits),
         cmocka_unit_test(gradients_of_a_unet),
         cmocka_unit_test(gradients_of_knotted_concatenations),
+        cmocka_unit_test(recomputing_gives_the_same_gradients),
+        cmocka_unit_test(cuts_do_not_change_the_gradients),
         cmocka_unit_test(work_is_counted_and_labelled),
         cmocka_unit_test(what_does_not_fit_is_refused),
     };

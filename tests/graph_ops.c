@@ -91,6 +91,11 @@ static rt_status mix_forward(const struct rt_op_call *call)
     assert_ok(rt_buffer_fill(call->scratch.buffer, call->scratch.offset * sizeof(float),
                              forward_scratch(call->x[0].shape) * sizeof(float), 0x7fc0dead));
     put(&call->y, y);
+    if (call->training && !call->again) {
+        float *calls = get(&call->p[1]);
+        calls[0] += 1;
+        put(&call->p[1], calls);
+    }
     free(x);
     free(w);
     return RT_OK;

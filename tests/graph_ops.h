@@ -5,6 +5,7 @@
 #include "ops/op.h"
 
 /* mix: y[c] = the sum over x's channels k of weight[c, k] * sin(x[k]); reads x backward.
+ * It counts the forward passes of training in its state, but for those that are run again.
  * bend: y = tanh(x); reads y backward.
  * half: sums of 2x2 pixels; twice: every pixel four times. Neither reads anything backward.
  * join: a concatenation; join_copies counts the parts that it had to copy. */

@@ -112,6 +112,12 @@ static int together(void)
     return parts ? atoi(parts + 2) : 0;
 }
 
+/* Whether it said that it computed activations again. */
+static bool recomputed(void)
+{
+    return strstr(announced, ", activations computed again (") != NULL;
+}
+
 /* --- the announcement ----------------------------------------------------------------------- */
 
 static double announced_bytes(void)
@@ -142,8 +148,8 @@ static void check_words(size_t peak)
         fail_msg("%s, but the peak is %zu", announced, peak);
 }
 
-/* The limit shows that every byte was known. */
-static void check_announcement(struct rt_train_options options)
+/* The limit shows that every byte was known. Below it, steps go in parts or are recomputed. */
+static void check_announcement(struct rt_train_options options, int parts)
 {
     size_t peak = peak_of(&options);
     check_words(peak);
@@ -153,8 +159,11 @@ static void check_announcement(struct rt_train_options options)
     assert_int_equal(peak_of(&options), peak);
     assert_int_equal(together(), 0);
     options.memory_limit = peak - 1;
-    assert_true(peak_of(&options) < peak);
-    assert_int_equal(together(), 4);
+    peak = peak_of(&options);
+    assert_true(peak <= options.memory_limit);
+    assert_int_equal(together(), parts);
+    assert_true(recomputed() == (parts == 0));
+    check_words(peak);
 }
 
 static void a_run_knows_its_memory(void **state)
@@ -163,10 +172,13 @@ static void a_run_knows_its_memory(void **state)
     NEED_DEVICE();
     char *out;
     struct rt_train_options options = small_run(&out, "announced");
-    check_announcement(options);
+    check_announcement(options, 4);
     options.optimizer.kind = RT_ADAM;
     options.network = "unet:4,depth=2,norm=batch,up=bilinear";
-    check_announcement(options);
+    check_announcement(options, 0);
+    options.network = "unet:4,depth=2";
+    options.loss = RT_HARD_DICE;
+    check_announcement(options, 0);
     free(out);
 }
 
@@ -181,7 +193,7 @@ static void products_of_matrices_are_counted(void **state)
     assert_ok(rt_device_open(&device, NULL)); /* which keeps that memory from run to run */
     rt_device_set_conv(device, RT_CONV_GEMM);
     check_words(peak_of(&options));
-    check_announcement(options);
+    check_announcement(options, 4);
     rt_device_close(device);
     device = before;
     free(out);
@@ -194,7 +206,7 @@ static void a_distillation_knows_its_memory(void **state)
     char *out, *teacher = train_teacher();
     struct rt_train_options options = small_run(&out, "announced");
     distil(&options, (const char *const[]){teacher, teacher});
-    check_announcement(options);
+    check_announcement(options, 4);
     free(out);
     free(teacher);
 }
@@ -267,8 +279,8 @@ static bool learns_the_same(const struct rt_train_options *a, const struct rt_tr
     return same;
 }
 
-/* Steps of `batch` patches in halves, quarters, ... down to single patches teach what whole steps
- * do, in less memory than the limit. Another seed does not. */
+/* Steps of `batch` patches in halves, quarters, ... down to single patches, and those recomputed,
+ * teach what whole steps do, in less memory than the limit. Another seed does not. */
 static void check_parts(struct rt_train_options options, int batch)
 {
     int parts = batch;
@@ -281,9 +293,16 @@ static void check_parts(struct rt_train_options options, int batch)
         assert_true(limit <= options.memory_limit);
         parts /= 2;
         assert_int_equal(together(), parts);
+        assert_false(recomputed());
         if (!learns_the_same(&whole, &options))
             fail_msg("%d of %d patches at a time learn something else", parts, batch);
     }
+    options.memory_limit = limit - 1;
+    limit = peak_of(&options);
+    assert_true(limit <= options.memory_limit);
+    assert_int_equal(together(), 1);
+    assert_true(recomputed());
+    assert_true(learns_the_same(&whole, &options));
     options.memory_limit = limit - 1;
     assert_fails(rt_train(device, &options, NULL), RT_ERROR_ARGUMENT, "even one at a time");
     options.memory_limit = 0;
@@ -318,6 +337,7 @@ static void parts_of_a_distilling_step_add_up(void **state)
     free(teacher);
 }
 
+/* Halves, quarters, ... of normalised batches come after all that leaves the batches whole. */
 static void batch_normalisation_is_warned_of(void **state)
 {
     (void)state;
@@ -325,14 +345,58 @@ static void batch_normalisation_is_warned_of(void **state)
     char *out;
     struct rt_train_options options = small_run(&out, "normalised");
     options.network = "unet:4,depth=2,norm=batch";
-    options.memory_limit = peak_of(&options);
     warnings = 0;
-    peak_of(&options);
+    for (int i = 0; i < 2; i++) {
+        options.memory_limit = peak_of(&options);
+        peak_of(&options);
+        assert_int_equal(together(), 0);
+        assert_true(recomputed() == (i == 1));
+        options.memory_limit--;
+    }
     assert_int_equal(warnings, 0);
-    options.memory_limit--;
     peak_of(&options);
     assert_int_equal(warnings, 1);
+    assert_int_equal(together(), 4);
     assert_non_null(strstr(warning, "from the 4 patches that fit at a time, not from all 8"));
+    free(out);
+}
+
+/* The bytes of a run's weights, released by free(). */
+static char *weights_of(const char *out, size_t *size)
+{
+    char *path = test_path(out, "last.safetensors"), *bytes;
+    assert_ok(rt_file_read(path, 1 << 20, &bytes, size));
+    free(path);
+    return bytes;
+}
+
+/* A run in memory that only recomputing can do with ends with the bits of one in plenty. */
+static void check_recomputing(struct rt_train_options options)
+{
+    size_t size, size_again;
+    options.memory_limit = peak_of(&options) * 9 / 10;
+    char *weights = weights_of(options.out, &size);
+    peak_of(&options);
+    assert_true(recomputed());
+    assert_int_equal(together(), 0);
+    char *again = weights_of(options.out, &size_again);
+    assert_int_equal(size_again, size);
+    assert_memory_equal(again, weights, size);
+    free(weights);
+    free(again);
+}
+
+static void recomputing_learns_the_same_bits(void **state)
+{
+    (void)state;
+    NEED_DEVICE();
+    char *out;
+    struct rt_train_options options = small_run(&out, "recomputed");
+    options.loss = RT_HARD_DICE_FOCAL;
+    check_recomputing(options);
+    options.loss = RT_HARD_CE;
+    options.network = "unet:3,depth=3,norm=batch,up=bilinear";
+    check_recomputing(options);
     free(out);
 }
 
@@ -353,17 +417,12 @@ static void a_limited_run_can_be_resumed(void **state)
     warnings = 0;
     peak_of(&options);
     assert_int_equal(warnings, 0);
-    char *whole_path = test_path(whole_out, "last.safetensors");
-    char *path = test_path(out, "last.safetensors"), *whole_bytes, *bytes;
     size_t whole_size, size;
-    assert_ok(rt_file_read(whole_path, 1 << 20, &whole_bytes, &whole_size));
-    assert_ok(rt_file_read(path, 1 << 20, &bytes, &size));
+    char *whole_bytes = weights_of(whole_out, &whole_size), *bytes = weights_of(out, &size);
     assert_int_equal(size, whole_size);
     assert_memory_equal(bytes, whole_bytes, size);
     free(whole_bytes);
     free(bytes);
-    free(whole_path);
-    free(path);
     options.memory_limit++;
     peak_of(&options);
     assert_int_equal(warnings, 1);
@@ -417,7 +476,7 @@ static void dice_takes_whole_steps(void **state)
     char *measured, *out;
     struct rt_train_options options = small_run(&measured, "measured");
     options.loss = RT_HARD_DICE_FOCAL;
-    options.memory_limit = peak_of(&options) * 3 / 4;
+    options.memory_limit = peak_of(&options) / 2;
     small_run(&out, "dice");
     options.out = out;
     check_advice(options, refused(&options, RT_ERROR_ARGUMENT, "dice"), RT_ERROR_ARGUMENT);
@@ -461,6 +520,7 @@ int main(void)
         cmocka_unit_test(parts_of_a_step_add_up),
         cmocka_unit_test(parts_of_a_distilling_step_add_up),
         cmocka_unit_test(batch_normalisation_is_warned_of),
+        cmocka_unit_test(recomputing_learns_the_same_bits),
         cmocka_unit_test(a_limited_run_can_be_resumed),
         cmocka_unit_test(a_limit_below_everything_is_refused),
         cmocka_unit_test(dice_takes_whole_steps),

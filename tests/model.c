@@ -262,7 +262,7 @@ static void check_slope(struct rt_device *device, const char *network)
 {
     struct rt_model *model = create(device, network, 16, 3);
     struct rt_tensor dlogits;
-    assert_ok(rt_model_plan(model, 2, 16, 8, true));
+    assert_ok(rt_model_plan(model, 2, 16, 8, RT_PLAN_TRAINING));
     float *weights = slab(model), *moved = slab(model);
     loss(model, weights);
     assert_ok(rt_model_gradient(model, &dlogits));
@@ -312,21 +312,22 @@ static void plans_and_batches_give_the_same_bits(void **state)
     struct rt_device *device = check_device(0);
     struct rt_model *model = create(device, "unet:4", 32, 4);
     struct rt_tensor logits;
-    assert_ok(rt_model_plan(model, 3, 32, 48, true));
+    assert_ok(rt_model_plan(model, 3, 32, 48, RT_PLAN_TRAINING));
     size_t training_bytes = rt_model_planned_bytes(model);
     float *training = forward(model, 3, false, &logits);
-    assert_ok(rt_model_plan(model, 2, 32, 48, false)); /* the plan for more is kept */
+    assert_ok(rt_model_plan(model, 2, 32, 48, RT_PLAN_FORWARD)); /* the plan for more is kept */
     assert_int_equal(rt_model_planned_bytes(model), training_bytes);
     rt_model_destroy(model);
 
     model = create(device, "unet:4", 32, 4);
-    assert_ok(rt_model_plan(model, 3, 32, 48, false));
+    assert_ok(rt_model_plan(model, 3, 32, 48, RT_PLAN_FORWARD));
     assert_true(rt_model_planned_bytes(model) < training_bytes / 4 * 3);
     float *inference = forward(model, 3, false, &logits), *few = forward(model, 2, false, &logits);
     size_t image = 6 * 32 * 48;
     assert_memory_equal(training, inference, 3 * image * sizeof(float));
     assert_memory_equal(few, inference, 2 * image * sizeof(float));
-    assert_fails(rt_model_plan(model, 1, 32, 40, false), RT_ERROR_ARGUMENT, "multiples of 16");
+    assert_fails(rt_model_plan(model, 1, 32, 40, RT_PLAN_FORWARD), RT_ERROR_ARGUMENT,
+                 "multiples of 16");
     assert_fails(rt_model_gradient(model, &logits), RT_ERROR_ARGUMENT, "with training");
     free(training);
     free(inference);

@@ -87,7 +87,8 @@ static struct result run_network(size_t index, const char *network, enum rt_conv
     float *weights = random_floats(total, 3);
     assert_ok(rt_buffer_write(values, 0, total * sizeof *weights, weights));
     free(weights);
-    assert_ok(rt_graph_plan(graph, (struct rt_shape){IMAGES, 3, 32, 48}, values, gradients));
+    assert_ok(rt_graph_plan(graph, (struct rt_shape){IMAGES, 3, 32, 48}, RT_PLAN_TRAINING, values,
+                            gradients));
     struct result result = run(device, graph);
     rt_graph_destroy(graph);
     rt_buffer_destroy(values);

@@ -24,7 +24,7 @@ struct bench {
     uint32_t step;
 };
 
-static rt_status create_model(struct bench *bench, const char *network, bool training,
+static rt_status create_model(struct bench *bench, const char *network, enum rt_plan kind,
                               struct rt_model **model)
 {
     rt_status status = RT_OK;
@@ -35,7 +35,7 @@ static rt_status create_model(struct bench *bench, const char *network, bool tra
     info.palette.count = BENCH_CLASSES;
     snprintf(info.network, sizeof info.network, "%s", network);
     RT_TRY(rt_model_create(model, bench->device, &info, 1));
-    status = rt_model_plan(*model, settings->batch, settings->patch, settings->patch, training);
+    status = rt_model_plan(*model, settings->batch, settings->patch, settings->patch, kind);
 end:
     return status;
 }
@@ -261,7 +261,7 @@ static rt_status measure_inference(struct bench *bench, const char *name, const 
 {
     rt_status status = RT_OK;
     rt_device_reset_peak(bench->device);
-    RT_TRY(create_model(bench, network, false, &bench->teacher));
+    RT_TRY(create_model(bench, network, RT_PLAN_FORWARD, &bench->teacher));
     RT_TRY(fill_input(bench->teacher));
     status = measure(bench, name, infer_step, result);
 end:
@@ -274,10 +274,10 @@ static rt_status measure_training(struct bench *bench, const char *name, const c
 {
     rt_status status = RT_OK;
     rt_device_reset_peak(bench->device);
-    RT_TRY(create_model(bench, network, true, &bench->student));
+    RT_TRY(create_model(bench, network, RT_PLAN_TRAINING, &bench->student));
     RT_TRY(fill_input(bench->student));
     if (teacher) {
-        RT_TRY(create_model(bench, teacher, false, &bench->teacher));
+        RT_TRY(create_model(bench, teacher, RT_PLAN_FORWARD, &bench->teacher));
         RT_TRY(fill_input(bench->teacher));
     }
     RT_TRY(create_training(bench, bench->student, teacher != NULL));

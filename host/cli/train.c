@@ -59,7 +59,7 @@ static void add_training_options(struct command_line *line, struct rt_train_opti
                .help = "of weights, order, augmentation and dropout"),
         OPTION(OPTION_SIZE, "memory-limit", &o->memory_limit, .argument = "SIZE",
                .help = "the most device memory to train in, as 800M or 2G; a step that needs more "
-                       "goes in parts"),
+                       "goes in parts, or computes some of its activations twice"),
         OPTION_HEADING("Run"),
         OPTION(OPTION_TEXT, "out", &o->out, .argument = "RUN", .required = true,
                .help = "the run folder"),

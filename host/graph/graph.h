@@ -18,6 +18,9 @@ rt_status rt_graph_input(struct rt_graph *graph, int channels, int *node);
 rt_status rt_graph_add(struct rt_graph *graph, const struct rt_op *op, const void *attributes,
                        const int *inputs, const char *name, int *node);
 
+/* Ends a segment of the graph and begins the next; see RT_PLAN_RECOMPUTING. */
+void rt_graph_cut(struct rt_graph *graph);
+
 /* Every parameter and state in the order of their nodes, with its place in the slabs: floats
  * offset .. offset + size of the value slab. Trained ones come first in the slabs. */
 struct rt_graph_parameter {
@@ -30,24 +33,33 @@ const struct rt_graph_parameter *rt_graph_parameters(const struct rt_graph *grap
 /* The slabs' lengths in floats: of the trained parameters, and with the states. */
 void rt_graph_slab_sizes(const struct rt_graph *graph, size_t *trained, size_t *total);
 
+/* What a plan is for: passes forward alone; training; or training in less memory: a segment's
+ * outputs that it alone reads are dropped, but for the last segment's, and the backward pass
+ * computes them again before it comes to the segment (Chen et al., "Training deep nets with
+ * sublinear memory cost", arXiv 1604.06174). The gradients are the same bits. */
+enum rt_plan { RT_PLAN_FORWARD, RT_PLAN_TRAINING, RT_PLAN_RECOMPUTING };
+
 /* Gives every tensor its place for batches of up to `batch` images and allocates the memory: few
  * slabs, none above the device's largest buffer; tensors share memory where their lives do not
- * overlap; inputs of a concatenation are written side by side (then x[i] and its part of y, dx[i]
- * and its part of dy, begin at the same float, and the operation leaves them alone). values and
- * gradients are the parameter slabs (gradients NULL: forward only). The old plan is released.
- * Errors: ARGUMENT, DEVICE (names the bytes needed), MEMORY. */
-rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt_buffer *values,
-                        struct rt_buffer *gradients);
+ * overlap; inputs of a concatenation are written side by side where that takes no more (then x[i]
+ * and its part of y, dx[i] and its part of dy, begin at the same float, and the operation leaves
+ * them alone). values and gradients are the parameter slabs (gradients: not read for forward passes
+ * alone). The old plan is released. Errors: ARGUMENT, DEVICE (names the bytes needed), MEMORY. */
+rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, enum rt_plan kind,
+                        struct rt_buffer *values, struct rt_buffer *gradients);
 size_t rt_graph_planned_bytes(const struct rt_graph *graph);
 
-/* What rt_graph_planned_bytes would be after such a plan, with gradients or without; plans and
- * allocates nothing. Errors: ARGUMENT, DEVICE (a tensor above the largest buffer), MEMORY. */
-rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input, bool training,
-                              size_t *bytes);
+/* What rt_graph_planned_bytes would be after such a plan; plans and allocates nothing.
+ * Errors: ARGUMENT, DEVICE (a tensor above the largest buffer), MEMORY. */
+rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input,
+                              enum rt_plan kind, size_t *bytes);
 
 /* Takes the device's memory that passes over images of this shape need beside the plan, once for
  * all graphs; rt_graph_plan does so, too. Errors: ARGUMENT, DEVICE, MEMORY. */
 rt_status rt_graph_reserve(const struct rt_graph *graph, struct rt_shape input, bool training);
+
+/* The FLOPs that the plan computes again, as a share of those of both passes; 0: none. */
+double rt_graph_recomputed_share(const struct rt_graph *graph);
 
 struct rt_graph_pass {
     int n; /* images, up to the planned batch */

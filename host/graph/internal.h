@@ -4,6 +4,9 @@
 
 #include "graph/graph.h"
 
+/* The phases of a step for a node: AGAIN where the plan recomputes it, before BACKWARD. */
+enum rt_phase { RT_PHASE_FORWARD, RT_PHASE_AGAIN, RT_PHASE_BACKWARD, RT_PHASES };
+
 struct rt_node {
     const struct rt_op *op; /* NULL: the input, which is node 0 */
     void *attributes;
@@ -13,9 +16,13 @@ struct rt_node {
     size_t last_reader;    /* the last node that takes the output; 0: none */
     struct rt_shape shape; /* of the output for a nominal input */
     bool differentiable;   /* it or what it reads has a trained parameter */
-    /* As planned, for a whole batch; dy without a buffer: not wanted. */
-    struct rt_tensor y, dy, scratch[2]; /* scratch: by direction */
-    bool passing;                       /* y holds the images of its stage's turn alone */
+    int segment;           /* how many cuts came before it */
+    /* As planned, for a whole batch. y is the output as the forward pass leaves it, again as the
+     * backward pass finds it, which is elsewhere where it is recomputed. dy without a buffer: not
+     * wanted. scratch: by phase. */
+    struct rt_tensor y, again, dy, scratch[RT_PHASES];
+    bool recomputed;
+    bool passing; /* y holds the images of its stage's turn alone */
 };
 
 /* Nodes first to end - 1, run one after the other for so many images together, then for the next.
@@ -29,6 +36,7 @@ struct rt_graph {
     struct rt_device *device;
     struct rt_node *nodes;
     size_t count, capacity;
+    int cuts;
     struct rt_graph_parameter *parameters;
     size_t parameter_count, parameter_capacity;
     size_t trained, total; /* lengths of the parameter slabs */
@@ -62,6 +70,9 @@ void rt_node_input_shapes(const struct rt_node *node, const struct rt_shape *sha
 /* The output shape of every node, in *shapes (released by free()), for an input of this shape. */
 rt_status rt_graph_infer(const struct rt_graph *graph, struct rt_shape input,
                          struct rt_shape **shapes);
+
+/* The first node of the segment that ends with node i; i + 1 where none does. */
+size_t rt_graph_segment_ending(const struct rt_graph *graph, size_t i);
 
 /* The stages of a forward pass over images of these shapes, in *stages (released by free()).
  * Errors: MEMORY. */

@@ -45,6 +45,21 @@ rt_status rt_graph_input(struct rt_graph *graph, int channels, int *node)
     return RT_OK;
 }
 
+void rt_graph_cut(struct rt_graph *graph)
+{
+    graph->cuts++;
+}
+
+size_t rt_graph_segment_ending(const struct rt_graph *graph, size_t i)
+{
+    const struct rt_node *nodes = graph->nodes;
+    if (i + 1 < graph->count && nodes[i + 1].segment == nodes[i].segment)
+        return i + 1;
+    while (i > 1 && nodes[i - 1].segment == nodes[i].segment)
+        i--;
+    return i;
+}
+
 bool rt_may_pool(const struct rt_graph *graph, size_t node)
 {
     const struct rt_node *pool = &graph->nodes[node], *before = pool - 1;
@@ -108,7 +123,7 @@ rt_status rt_graph_add(struct rt_graph *graph, const struct rt_op *op, const voi
                        const int *inputs, const char *name, int *node)
 {
     rt_status status = RT_OK;
-    struct rt_node added = {.op = op};
+    struct rt_node added = {.op = op, .segment = graph->cuts};
     struct rt_shape x[RT_OP_INPUTS] = {{0}};
     for (int i = 0; i < op->inputs; i++) {
         if (inputs[i] < 0 || (size_t)inputs[i] >= graph->count)
@@ -213,4 +228,20 @@ struct rt_cost rt_graph_cost(const struct rt_graph *graph, struct rt_shape input
     }
     free(shapes);
     return sum;
+}
+
+double rt_graph_recomputed_share(const struct rt_graph *graph)
+{
+    const struct rt_shape input = graph->nodes[0].y.shape;
+    double again = 0;
+    for (size_t i = 1; i < graph->count; i++) {
+        const struct rt_node *node = &graph->nodes[i];
+        struct rt_shape x[RT_OP_INPUTS];
+        for (int j = 0; j < node->op->inputs; j++)
+            x[j] = graph->nodes[node->inputs[j]].y.shape;
+        if (node->recomputed)
+            again += node->op->cost(node->attributes, x, RT_FORWARD).flops;
+    }
+    return again / (rt_graph_cost(graph, input, RT_FORWARD).flops +
+                    rt_graph_cost(graph, input, RT_BACKWARD).flops);
 }

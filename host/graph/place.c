@@ -1,10 +1,15 @@
 /* Placing blocks of memory whose lives are known: the largest first, each at the lowest place
  * where nothing lies that lives at the same time. (Pisarchyk and Lee, "Efficient memory management
- * for deep neural net inference", arXiv 2001.03288, "greedy by size".) */
+ * for deep neural net inference", arXiv 2001.03288, "greedy by size".) Then once more with what
+ * came to lie highest before all others, and so on: the best of these rounds counts. */
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "graph/internal.h"
+
+#define ROUNDS 20
 
 static int larger_first(const void *a, const void *b)
 {
@@ -32,42 +37,86 @@ static void lift(struct rt_block *block, struct rt_block *const *placed, size_t 
     }
 }
 
+static size_t end_of(const struct rt_block *block)
+{
+    return block->offset + block->floats + RT_TENSOR_GUARD;
+}
+
+/* Places the blocks one by one; slabs has room for as many lengths, and their sum is returned. */
+static size_t place(struct rt_block *const *blocks, size_t count, size_t limit, size_t *slabs,
+                    size_t *slab_count)
+{
+    size_t sum = 0;
+    *slab_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct rt_block *block = blocks[i];
+        for (block->slab = 0;; block->slab++) {
+            lift(block, blocks, i);
+            if (end_of(block) <= limit)
+                break;
+        }
+        if (block->slab == *slab_count)
+            slabs[(*slab_count)++] = 0;
+        if (slabs[block->slab] < end_of(block))
+            slabs[block->slab] = end_of(block);
+    }
+    for (size_t i = 0; i < *slab_count; i++)
+        sum += slabs[i];
+    return sum;
+}
+
+/* Moves the block that ends the last slab to the front. */
+static void raise_highest(struct rt_block **blocks, size_t count, size_t last_slab)
+{
+    size_t highest = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct rt_block *block = blocks[i], *best = blocks[highest];
+        if (block->slab == last_slab && (best->slab != last_slab || end_of(block) > end_of(best)))
+            highest = i;
+    }
+    struct rt_block *first = blocks[highest];
+    memmove(blocks + 1, blocks, highest * sizeof *blocks);
+    blocks[0] = first;
+}
+
+static rt_status check(const struct rt_block *block, size_t limit)
+{
+    if (block->floats + 2 * RT_TENSOR_GUARD <= limit)
+        return RT_OK;
+    return rt_fail(RT_ERROR_DEVICE,
+                   "one tensor takes %zu bytes, and the device's largest buffer is %zu; "
+                   "use a smaller batch or patch",
+                   block->floats * sizeof(float), limit * sizeof(float));
+}
+
 rt_status rt_blocks_place(struct rt_block *blocks, size_t count, size_t limit, size_t **slabs,
                           size_t *slab_count)
 {
     rt_status status = RT_OK;
-    struct rt_block **order = NULL;
-    size_t used = 0;
+    struct rt_block **order = NULL, **best = NULL;
+    size_t used = 0, least = SIZE_MAX;
     *slabs = NULL;
     *slab_count = 0;
     RT_TRY(rt_alloc(&order, count, sizeof *order));
+    RT_TRY(rt_alloc(&best, count, sizeof *best));
     RT_TRY(rt_alloc(slabs, count, sizeof **slabs));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        RT_TRY(check(&blocks[i], limit));
         if (blocks[i].floats > 0)
             order[used++] = &blocks[i];
-    qsort(order, used, sizeof *order, larger_first);
-    for (size_t i = 0; i < used; i++) {
-        struct rt_block *block = order[i];
-        if (block->floats + 2 * RT_TENSOR_GUARD > limit) {
-            status = rt_fail(RT_ERROR_DEVICE,
-                             "one tensor takes %zu bytes, and the device's largest buffer is %zu; "
-                             "use a smaller batch or patch",
-                             block->floats * sizeof(float), limit * sizeof(float));
-            goto end;
-        }
-        for (block->slab = 0;; block->slab++) {
-            lift(block, order, i);
-            if (block->offset + block->floats + RT_TENSOR_GUARD <= limit)
-                break;
-        }
-        size_t end = block->offset + block->floats + RT_TENSOR_GUARD;
-        if (block->slab == *slab_count)
-            (*slab_count)++;
-        if ((*slabs)[block->slab] < end)
-            (*slabs)[block->slab] = end;
     }
+    qsort(order, used, sizeof *order, larger_first);
+    for (int round = 0; used > 0 && round < ROUNDS; round++) {
+        size_t sum = place(order, used, limit, *slabs, slab_count);
+        if (sum < least)
+            memcpy(best, order, used * sizeof *best);
+        least = sum < least ? sum : least;
+        raise_highest(order, used, *slab_count - 1);
+    }
+    place(best, used, limit, *slabs, slab_count);
 end:
     free(order);
+    free(best);
     if (status < 0) {
         free(*slabs);
         *slabs = NULL;

@@ -1,7 +1,8 @@
 /* The memory plan: how long every tensor lives, which are parts of others, and where they lie.
  *
  * The steps of a graph of N nodes: node i runs forward at step i, the caller's loss reads the
- * output and writes its gradient at step N, node i runs backward at step 2 N - i. */
+ * output and writes its gradient at step N; then the nodes run backward, the last first, those of a
+ * segment after those among them that are recomputed. */
 #include <limits.h>
 #include <stdlib.h>
 
@@ -17,56 +18,106 @@ struct part {
 
 struct plan {
     const struct rt_graph *graph;
-    bool training;
+    enum rt_plan kind;
     struct rt_shape *shapes; /* of each node */
+    bool *recomputed;        /* of each node */
+    int (*steps)[RT_PHASES]; /* of each node: when it runs again, and backward */
     struct rt_stage *stages;
     size_t stage_count;
-    struct part *parts;      /* of each node */
-    struct rt_block *blocks; /* of each node: output, gradient, scratch forward and backward */
+    struct part *parts[2];   /* of each node: its output, its gradient */
+    struct rt_block *blocks; /* of each node, in the order below */
     size_t *slabs;           /* lengths in floats */
     size_t slab_count;
 };
 
-static struct rt_block *output_block(const struct plan *plan, size_t node)
+/* The output has a second block where it is recomputed; scratch has one a phase. */
+enum { OUTPUT, AGAIN, GRADIENT, SCRATCH, BLOCKS = SCRATCH + RT_PHASES };
+
+/* What holds the output at this phase. */
+static struct rt_block *output_block(const struct plan *plan, size_t node, enum rt_phase phase)
 {
-    return &plan->blocks[4 * plan->parts[node].whole];
+    const bool again = plan->recomputed[node] && phase != RT_PHASE_FORWARD;
+    return &plan->blocks[BLOCKS * plan->parts[0][node].whole + (again ? AGAIN : OUTPUT)];
 }
 
 static struct rt_block *gradient_block(const struct plan *plan, size_t node)
 {
-    return &plan->blocks[4 * plan->parts[node].whole + 1];
+    return &plan->blocks[BLOCKS * plan->parts[1][node].whole + GRADIENT];
 }
 
-static struct rt_block *scratch_block(const struct plan *plan, size_t node,
-                                      enum rt_direction direction)
+static struct rt_block *scratch_block(const struct plan *plan, size_t node, enum rt_phase phase)
 {
-    return &plan->blocks[4 * node + 2 + direction];
+    return &plan->blocks[BLOCKS * node + SCRATCH + phase];
+}
+
+static bool differentiated(const struct plan *plan, size_t node)
+{
+    return plan->kind != RT_PLAN_FORWARD && plan->graph->nodes[node].differentiable;
+}
+
+/* What lies in one segment, and is read there alone, is dropped after the forward pass; but not in
+ * the last segment, whose backward pass follows at once. */
+static void find_recomputed(const struct plan *plan)
+{
+    const struct rt_graph *graph = plan->graph;
+    const struct rt_node *nodes = graph->nodes;
+    for (size_t i = 1; i < graph->count; i++) {
+        plan->recomputed[i] = plan->kind == RT_PLAN_RECOMPUTING &&
+                              nodes[i].segment != nodes[graph->count - 1].segment;
+        for (int j = 0; j < nodes[i].op->inputs; j++)
+            if (nodes[nodes[i].inputs[j]].segment != nodes[i].segment)
+                plan->recomputed[nodes[i].inputs[j]] = false;
+    }
+}
+
+static void find_steps(const struct plan *plan)
+{
+    const struct rt_graph *graph = plan->graph;
+    int step = (int)graph->count;
+    for (size_t i = graph->count; i-- > 1;) {
+        for (size_t j = rt_graph_segment_ending(graph, i); j <= i; j++)
+            if (plan->recomputed[j])
+                plan->steps[j][RT_PHASE_AGAIN] = ++step;
+        plan->steps[i][RT_PHASE_BACKWARD] = ++step;
+    }
+}
+
+/* Whether an input, or its gradient, may lie in its concatenation. A skip connection outlives the
+ * other half by far, so a plan that recomputes keeps it apart from a whole that it drops; and its
+ * gradient from any. */
+static bool live_together(const struct plan *plan, size_t input, size_t whole, bool gradients)
+{
+    const struct rt_node *nodes = plan->graph->nodes;
+    if (gradients && plan->kind == RT_PLAN_RECOMPUTING)
+        return nodes[input].segment == nodes[whole].segment;
+    return plan->recomputed[input] == plan->recomputed[whole];
 }
 
 /* An input of a concatenation is a part of it where the concatenation is its last reader: then
  * all others read it before, and, backward, add to its gradient after the concatenation's readers
  * have written the whole. The caller's input stays apart. */
-static void find_parts(const struct plan *plan)
+static void find_parts(const struct plan *plan, bool gradients)
 {
     const struct rt_graph *graph = plan->graph;
+    struct part *parts = plan->parts[gradients];
     for (size_t i = 0; i < graph->count; i++)
-        plan->parts[i].whole = i;
+        parts[i].whole = i;
     for (size_t i = 1; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
         size_t offset = 0;
         for (int j = 0; node->op->identity && j < node->op->inputs; j++) {
             size_t input = (size_t)node->inputs[j];
-            struct part *part = &plan->parts[input];
-            if (input != 0 && graph->nodes[input].last_reader == i && part->whole == input)
-                *part = (struct part){.whole = i, .offset = offset};
+            if (input != 0 && graph->nodes[input].last_reader == i && parts[input].whole == input &&
+                live_together(plan, input, i, gradients))
+                parts[input] = (struct part){.whole = i, .offset = offset};
             offset += rt_image_stride(plan->shapes[input]);
         }
     }
     for (size_t i = graph->count; i-- > 0;) { /* parts of parts */
-        const struct part *whole = &plan->parts[plan->parts[i].whole];
-        if (plan->parts[i].whole != i)
-            plan->parts[i] = (struct part){.whole = whole->whole,
-                                           .offset = plan->parts[i].offset + whole->offset};
+        const struct part *whole = &parts[parts[i].whole];
+        if (parts[i].whole != i)
+            parts[i] =
+                (struct part){.whole = whole->whole, .offset = parts[i].offset + whole->offset};
     }
 }
 
@@ -82,66 +133,89 @@ static const struct rt_stage *stage_of(const struct plan *plan, size_t node)
 static void find_passing(const struct plan *plan)
 {
     const struct rt_graph *graph = plan->graph;
+    struct part *parts = plan->parts[0];
     for (size_t i = 1; i < graph->count; i++)
-        plan->parts[i].passing = !plan->training;
-    plan->parts[0].passing = plan->parts[graph->count - 1].passing = false;
+        parts[i].passing = plan->kind == RT_PLAN_FORWARD;
+    parts[0].passing = parts[graph->count - 1].passing = false;
     for (size_t i = 1; i < graph->count; i++) {
-        const size_t whole = plan->parts[i].whole;
+        const size_t whole = parts[i].whole;
         if (stage_of(plan, i) != stage_of(plan, whole) ||
             stage_of(plan, i) != stage_of(plan, graph->nodes[i].last_reader))
-            plan->parts[whole].passing = false;
+            parts[whole].passing = false;
     }
     for (size_t i = 1; i < graph->count; i++)
-        plan->parts[i].passing = plan->parts[plan->parts[i].whole].passing;
+        parts[i].passing = parts[parts[i].whole].passing;
 }
 
-static void live(struct rt_block *block, size_t step)
+static void live(struct rt_block *block, int step)
 {
-    block->first = (int)step < block->first ? (int)step : block->first;
-    block->last = (int)step > block->last ? (int)step : block->last;
+    block->first = step < block->first ? step : block->first;
+    block->last = step > block->last ? step : block->last;
 }
 
-/* At the forward step of a node; where its stage takes turns, it runs again after all others of the
- * stage have. */
-static void live_forward(const struct plan *plan, struct rt_block *block, size_t node)
+/* What a node needs when it runs forward, its output perhaps with the node before. Where its stage
+ * takes turns, it runs again after all others of the stage have. */
+static void live_forward(const struct plan *plan, size_t i)
 {
-    const struct rt_stage *stage = stage_of(plan, node);
+    const struct rt_node *node = &plan->graph->nodes[i];
+    const struct rt_stage *stage = stage_of(plan, i);
     const bool turns = stage->together < plan->shapes[0].n;
-    live(block, turns ? stage->first : node);
-    live(block, turns ? stage->end - 1 : node);
+    const int first = (int)(turns ? stage->first : i), last = (int)(turns ? stage->end - 1 : i);
+    live(scratch_block(plan, i, RT_PHASE_FORWARD), (int)i);
+    live(output_block(plan, i, RT_PHASE_FORWARD), first - (rt_may_pool(plan->graph, i) && !turns));
+    live(output_block(plan, i, RT_PHASE_FORWARD), last);
+    for (int j = 0; j < node->op->inputs; j++) {
+        struct rt_block *x = output_block(plan, (size_t)node->inputs[j], RT_PHASE_FORWARD);
+        live(x, first);
+        live(x, last);
+    }
+}
+
+static void live_again(const struct plan *plan, size_t i)
+{
+    const struct rt_node *node = &plan->graph->nodes[i];
+    const enum rt_phase phase = RT_PHASE_AGAIN;
+    const int step = plan->steps[i][phase];
+    live(scratch_block(plan, i, phase), step);
+    live(output_block(plan, i, phase), step);
+    for (int j = 0; j < node->op->inputs; j++)
+        live(output_block(plan, (size_t)node->inputs[j], phase), step);
+}
+
+static void live_backward(const struct plan *plan, size_t i)
+{
+    const struct rt_node *node = &plan->graph->nodes[i];
+    const enum rt_phase phase = RT_PHASE_BACKWARD;
+    const int step = plan->steps[i][phase];
+    live(scratch_block(plan, i, phase), step);
+    live(gradient_block(plan, i), step);
+    if (node->op->backward_reads_y)
+        live(output_block(plan, i, phase), step);
+    for (int j = 0; j < node->op->inputs; j++) {
+        size_t input = (size_t)node->inputs[j];
+        if (node->op->backward_reads_x)
+            live(output_block(plan, input, phase), step);
+        if (plan->graph->nodes[input].differentiable)
+            live(gradient_block(plan, input), step);
+    }
 }
 
 static void find_lives(const struct plan *plan)
 {
     const struct rt_graph *graph = plan->graph;
-    size_t loss = graph->count, end = 2 * graph->count;
-    for (size_t i = 0; i < 4 * graph->count; i++)
+    const int loss = (int)graph->count;
+    for (size_t i = 0; i < BLOCKS * graph->count; i++)
         plan->blocks[i] = (struct rt_block){.first = INT_MAX, .last = -1};
-    live(output_block(plan, 0), 0); /* the input: always */
-    live(output_block(plan, 0), end);
-    live(output_block(plan, graph->count - 1), loss);
+    live(output_block(plan, 0, RT_PHASE_FORWARD), 0); /* the input: always */
+    live(output_block(plan, 0, RT_PHASE_FORWARD), INT_MAX);
+    live(output_block(plan, graph->count - 1, RT_PHASE_FORWARD), loss);
     live(gradient_block(plan, graph->count - 1), loss);
     for (size_t i = 1; i < graph->count; i++) {
-        const struct rt_node *node = &graph->nodes[i];
-        size_t backward = end - i;
-        bool differentiated = plan->training && node->differentiable;
-        live_forward(plan, output_block(plan, i), i);
-        if (rt_may_pool(graph, i))
-            live_forward(plan, output_block(plan, i), i - 1);
-        live(scratch_block(plan, i, RT_FORWARD), i);
-        live(scratch_block(plan, i, RT_BACKWARD), backward);
-        if (differentiated && node->op->backward_reads_y)
-            live(output_block(plan, i), backward);
-        if (differentiated)
-            live(gradient_block(plan, i), backward);
-        for (int j = 0; j < node->op->inputs; j++) {
-            size_t input = (size_t)node->inputs[j];
-            live_forward(plan, output_block(plan, input), i);
-            if (differentiated && node->op->backward_reads_x)
-                live(output_block(plan, input), backward);
-            if (differentiated && graph->nodes[input].differentiable)
-                live(gradient_block(plan, input), backward);
-        }
+        live_forward(plan, i);
+        if (plan->recomputed[i])
+            live_again(plan, i);
+        if (differentiated(plan, i))
+            live_backward(plan, i);
     }
 }
 
@@ -167,18 +241,23 @@ static void find_sizes(const struct plan *plan)
     const struct rt_graph *graph = plan->graph;
     for (size_t i = 0; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
-        const int n = plan->parts[i].passing ? stage_of(plan, i)->together : plan->shapes[i].n;
+        const int n = plan->parts[0][i].passing ? stage_of(plan, i)->together : plan->shapes[i].n;
         size_t floats = (size_t)n * rt_image_stride(plan->shapes[i]);
-        if (plan->parts[i].whole == i) {
-            output_block(plan, i)->floats = floats;
-            gradient_block(plan, i)->floats = plan->training && node->differentiable ? floats : 0;
+        if (plan->parts[0][i].whole == i) {
+            output_block(plan, i, RT_PHASE_FORWARD)->floats = floats;
+            output_block(plan, i, RT_PHASE_BACKWARD)->floats = floats;
         }
+        if (plan->parts[1][i].whole == i && differentiated(plan, i))
+            gradient_block(plan, i)->floats = floats;
         if (i == 0 || !node->op->scratch)
             continue;
-        for (int d = RT_FORWARD; d <= RT_BACKWARD; d++)
-            if (d == RT_FORWARD || (plan->training && node->differentiable))
-                scratch_block(plan, i, (enum rt_direction)d)->floats =
-                    scratch_floats(plan, node, (enum rt_direction)d);
+        floats = scratch_floats(plan, node, RT_FORWARD);
+        scratch_block(plan, i, RT_PHASE_FORWARD)->floats = floats;
+        if (plan->recomputed[i])
+            scratch_block(plan, i, RT_PHASE_AGAIN)->floats = floats;
+        if (differentiated(plan, i))
+            scratch_block(plan, i, RT_PHASE_BACKWARD)->floats =
+                scratch_floats(plan, node, RT_BACKWARD);
     }
 }
 
@@ -258,20 +337,31 @@ static struct rt_tensor tensor_in(const struct rt_graph *graph, const struct rt_
                               rt_shape_plane(shape), shape};
 }
 
+/* The output or the gradient of a node: a block, or the part of one that it has in every image. */
+static struct rt_tensor activation_in(const struct plan *plan, const struct rt_graph *graph,
+                                      size_t i, const struct rt_block *block,
+                                      const struct part *parts)
+{
+    return tensor_in(graph, block, parts[i].offset, rt_image_stride(plan->shapes[parts[i].whole]),
+                     plan->shapes[i]);
+}
+
 static void place_tensors(const struct plan *plan, struct rt_graph *graph)
 {
     for (size_t i = 0; i < graph->count; i++) {
         struct rt_node *node = &graph->nodes[i];
-        struct part part = plan->parts[i];
-        size_t stride = rt_image_stride(plan->shapes[part.whole]);
-        node->y = tensor_in(graph, output_block(plan, i), part.offset, stride, plan->shapes[i]);
-        node->passing = part.passing;
-        node->dy = tensor_in(graph, gradient_block(plan, i), part.offset, stride, plan->shapes[i]);
+        const struct rt_block *first = output_block(plan, i, RT_PHASE_FORWARD);
+        const struct rt_block *again = output_block(plan, i, RT_PHASE_BACKWARD);
+        node->recomputed = plan->recomputed[i];
+        node->passing = plan->parts[0][i].passing;
+        node->y = activation_in(plan, graph, i, first, plan->parts[0]);
+        node->again = activation_in(plan, graph, i, again, plan->parts[0]);
+        node->dy = activation_in(plan, graph, i, gradient_block(plan, i), plan->parts[1]);
         if (!node->differentiable)
             node->dy.buffer = NULL; /* a part of a gradient that is otherwise wanted */
-        for (int d = RT_FORWARD; d <= RT_BACKWARD; d++) {
-            const struct rt_block *scratch = scratch_block(plan, i, (enum rt_direction)d);
-            node->scratch[d] =
+        for (int phase = 0; phase < RT_PHASES; phase++) {
+            const struct rt_block *scratch = scratch_block(plan, i, (enum rt_phase)phase);
+            node->scratch[phase] =
                 tensor_in(graph, scratch, 0, scratch->floats, (struct rt_shape){1, 1, 1, 1});
         }
     }
@@ -300,22 +390,29 @@ static rt_status check(const struct rt_graph *graph, struct rt_shape input)
 
 /* Everything about a plan but the memory itself: the slabs' lengths in floats. */
 static rt_status plan_init(struct plan *plan, const struct rt_graph *graph, struct rt_shape input,
-                           bool training)
+                           enum rt_plan kind)
 {
     rt_status status = RT_OK;
     size_t limit = rt_device_describe(graph->device)->buffer_bytes / sizeof(float);
-    *plan = (struct plan){.graph = graph, .training = training};
+    *plan = (struct plan){.graph = graph, .kind = kind};
     RT_TRY(check(graph, input));
     RT_TRY(rt_graph_infer(graph, input, &plan->shapes));
-    RT_TRY(rt_alloc(&plan->parts, graph->count, sizeof *plan->parts));
-    RT_TRY(rt_alloc(&plan->blocks, 4 * graph->count, sizeof *plan->blocks));
-    RT_TRY(rt_stages_find(graph, plan->shapes, training, &plan->stages, &plan->stage_count));
-    find_parts(plan);
+    RT_TRY(rt_alloc(&plan->recomputed, graph->count, sizeof *plan->recomputed));
+    RT_TRY(rt_alloc(&plan->steps, graph->count, sizeof *plan->steps));
+    for (int i = 0; i < 2; i++)
+        RT_TRY(rt_alloc(&plan->parts[i], graph->count, sizeof *plan->parts[i]));
+    RT_TRY(rt_alloc(&plan->blocks, BLOCKS * graph->count, sizeof *plan->blocks));
+    RT_TRY(rt_stages_find(graph, plan->shapes, kind != RT_PLAN_FORWARD, &plan->stages,
+                          &plan->stage_count));
+    find_recomputed(plan);
+    find_steps(plan);
+    find_parts(plan, false);
+    find_parts(plan, true);
     find_passing(plan);
     find_lives(plan);
     find_sizes(plan);
-    status =
-        rt_blocks_place(plan->blocks, 4 * graph->count, limit, &plan->slabs, &plan->slab_count);
+    status = rt_blocks_place(plan->blocks, BLOCKS * graph->count, limit, &plan->slabs,
+                             &plan->slab_count);
 end:
     return status;
 }
@@ -323,37 +420,40 @@ end:
 static void plan_finish(struct plan *plan)
 {
     free(plan->shapes);
+    free(plan->recomputed);
+    free(plan->steps);
     free(plan->stages);
-    free(plan->parts);
+    free(plan->parts[0]);
+    free(plan->parts[1]);
     free(plan->blocks);
     free(plan->slabs);
 }
 
-rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input, bool training,
-                              size_t *bytes)
+rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape input,
+                              enum rt_plan kind, size_t *bytes)
 {
     struct plan plan;
-    rt_status status = plan_init(&plan, graph, input, training);
+    rt_status status = plan_init(&plan, graph, input, kind);
     *bytes = status == RT_OK ? plan_bytes(&plan) : 0;
     plan_finish(&plan);
     return status;
 }
 
-rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt_buffer *values,
-                        struct rt_buffer *gradients)
+rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, enum rt_plan kind,
+                        struct rt_buffer *values, struct rt_buffer *gradients)
 {
     rt_status status = RT_OK;
     struct plan plan;
     rt_graph_release_plan(graph);
-    RT_TRY(plan_init(&plan, graph, input, gradients != NULL));
-    RT_TRY(reserve(graph, plan.shapes, plan.training));
+    RT_TRY(plan_init(&plan, graph, input, kind));
+    RT_TRY(reserve(graph, plan.shapes, kind != RT_PLAN_FORWARD));
     RT_TRY(allocate(graph, &plan));
     place_tensors(&plan, graph);
     graph->stages = plan.stages;
     graph->stage_count = plan.stage_count;
     plan.stages = NULL;
     graph->values = values;
-    graph->gradients = gradients;
+    graph->gradients = kind != RT_PLAN_FORWARD ? gradients : NULL;
 end:
     plan_finish(&plan);
     return status;

@@ -9,10 +9,10 @@ static struct rt_tensor images(struct rt_tensor tensor, int n)
     return tensor;
 }
 
-/* `n` images of a node's output from number `first` on. */
-static struct rt_tensor output(const struct rt_node *node, int first, int n)
+/* `n` images of a node's output from number `first` on, as this phase has it. */
+static struct rt_tensor output(const struct rt_node *node, enum rt_phase phase, int first, int n)
 {
-    struct rt_tensor y = images(node->y, n);
+    struct rt_tensor y = images(phase == RT_PHASE_FORWARD ? node->y : node->again, n);
     y.offset += node->passing ? 0 : (size_t)first * y.stride;
     return y;
 }
@@ -24,21 +24,22 @@ static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_
     return (struct rt_tensor){slab, p->offset, (size_t)shape.c * plane, plane, shape};
 }
 
-static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
+static struct rt_op_call call_of(const struct rt_graph *graph, size_t i, enum rt_phase phase,
                                  const struct rt_graph_pass *pass, int first, int n)
 {
     const struct rt_node *node = &graph->nodes[i];
     struct rt_op_call call = {.device = graph->device,
                               .attributes = node->attributes,
-                              .y = output(node, first, n),
-                              .scratch = node->scratch[RT_FORWARD],
+                              .y = output(node, phase, first, n),
+                              .scratch = node->scratch[phase],
                               .training = pass->training,
+                              .again = phase == RT_PHASE_AGAIN,
                               .seed = pass->seed,
                               .node = (uint32_t)i,
                               .step = pass->step,
                               .image = pass->image + (uint32_t)first};
     for (int j = 0; j < node->op->inputs; j++)
-        call.x[j] = output(&graph->nodes[node->inputs[j]], first, n);
+        call.x[j] = output(&graph->nodes[node->inputs[j]], phase, first, n);
     for (int j = 0; j < node->parameters; j++)
         call.p[j] = parameter(&graph->parameters[node->first_parameter + (size_t)j], graph->values);
     return call;
@@ -103,20 +104,25 @@ static rt_status check_pass(const struct rt_graph *graph, const struct rt_graph_
     return RT_OK;
 }
 
+static rt_status run_forward(const struct rt_op *op, const struct rt_op_call *call)
+{
+    if (in_place(op, &call->y, call->x))
+        return RT_OK;
+    rt_status status = label(op, call, RT_FORWARD);
+    return status == RT_OK ? op->forward(call) : status;
+}
+
 static rt_status run_stage(const struct rt_graph *graph, const struct rt_stage *stage,
                            const struct rt_graph_pass *pass, int first, int n)
 {
     rt_status status = RT_OK;
     for (size_t i = stage->first; i < stage->end; i++) {
         const struct rt_op *op = graph->nodes[i].op;
-        struct rt_op_call call = call_of(graph, i, pass, first, n);
-        if (in_place(op, &call.y, call.x))
-            continue;
+        struct rt_op_call call = call_of(graph, i, RT_PHASE_FORWARD, pass, first, n);
         const bool pools = pools_next(graph, i, &call, stage);
         if (pools)
-            call.pooled = output(&graph->nodes[i + 1], first, n);
-        RT_TRY(label(op, &call, RT_FORWARD));
-        RT_TRY(op->forward(&call));
+            call.pooled = output(&graph->nodes[i + 1], RT_PHASE_FORWARD, first, n);
+        RT_TRY(run_forward(op, &call));
         i += pools;
     }
 end:
@@ -155,8 +161,7 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
                                           const struct rt_graph_pass *pass)
 {
     const struct rt_node *node = &graph->nodes[i];
-    struct rt_op_call call = call_of(graph, i, pass, 0, pass->n);
-    call.scratch = node->scratch[RT_BACKWARD];
+    struct rt_op_call call = call_of(graph, i, RT_PHASE_BACKWARD, pass, 0, pass->n);
     call.dy = images(node->dy, pass->n);
     for (int j = 0; j < node->op->inputs; j++) {
         call.dx[j] = images(graph->nodes[node->inputs[j]].dy, pass->n);
@@ -174,12 +179,27 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
     return call;
 }
 
+/* Computes what the plan dropped of nodes first to last. */
+static rt_status run_again(const struct rt_graph *graph, size_t first, size_t last,
+                           const struct rt_graph_pass *pass)
+{
+    rt_status status = RT_OK;
+    for (size_t i = first; i <= last; i++) {
+        struct rt_op_call call = call_of(graph, i, RT_PHASE_AGAIN, pass, 0, pass->n);
+        if (graph->nodes[i].recomputed)
+            RT_TRY(run_forward(graph->nodes[i].op, &call));
+    }
+end:
+    return status;
+}
+
 rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *pass)
 {
     rt_status status = RT_OK;
     RT_TRY(check_pass(graph, pass));
     for (size_t i = graph->count; i-- > 1;) {
         const struct rt_op *op = graph->nodes[i].op;
+        RT_TRY(run_again(graph, rt_graph_segment_ending(graph, i), i, pass));
         struct rt_op_call call = backward_call_of(graph, i, pass);
         if (!call.dy.buffer || in_place(op, &call.dy, call.dx))
             continue;

@@ -62,7 +62,7 @@ rt_status rt_judge_create(struct rt_judge **out, const struct rt_judge_options *
     judge->model = options->model;
     judge->classes = info->palette.count;
     judge->patch = info->patch;
-    RT_TRY(rt_model_plan(judge->model, options->batch, info->patch, info->patch, false));
+    RT_TRY(rt_model_plan(judge->model, options->batch, info->patch, info->patch, RT_PLAN_FORWARD));
     RT_TRY(rt_loader_create(&judge->loader, &loader));
     if (options->loss)
         RT_TRY(rt_loss_create(&judge->loss, judge->device, options->loss, judge->classes));

@@ -27,19 +27,37 @@ static bool has_dice(const struct rt_run *run)
     return run->options->loss == RT_HARD_DICE || run->options->loss == RT_HARD_DICE_FOCAL;
 }
 
-/* A step goes in parts for whoever asked for a limit, and with a loss that is a sum over patches.
- */
-static bool may_divide(const struct rt_run *run)
+static bool has_batch_norm(const struct rt_run *run)
 {
-    return run->options->memory_limit > 0 && !has_dice(run);
+    struct rt_unet unet;
+    return rt_unet_parse(&unet, run->options->network) == RT_OK && unet.norm == RT_UNET_BATCH_NORM;
 }
 
-/* The bytes that the run will hold in all with steps of `batch` patches, `together` at a time.
+/* Whoever asked for a limit gets steps that take less memory. */
+static bool is_limited(const struct rt_run *run)
+{
+    return run->options->memory_limit > 0;
+}
+
+/* They go in parts with a loss that is a sum over patches. */
+static bool may_divide(const struct rt_run *run)
+{
+    return is_limited(run) && !has_dice(run);
+}
+
+/* The way that takes the least. */
+static struct rt_way frugal_way(const struct rt_run *run, int batch)
+{
+    return (struct rt_way){may_divide(run) ? 1 : batch,
+                           is_limited(run) ? RT_PLAN_RECOMPUTING : RT_PLAN_TRAINING};
+}
+
+/* The bytes that the run will hold in all with steps of `batch` patches.
  * Errors: DEVICE (one tensor is too large for the device). */
-static rt_status measure(const struct rt_run *run, int batch, int together, size_t *bytes)
+static rt_status measure(const struct rt_run *run, int batch, struct rt_way way, size_t *bytes)
 {
     rt_status status = RT_OK;
-    const int patch = run->options->data.patch;
+    const int patch = run->options->data.patch, together = way.together;
     const struct rt_loss loss = rt_run_judged_loss(run);
     size_t plan;
     *bytes = rt_device_bytes(run->device);
@@ -48,19 +66,32 @@ static rt_status measure(const struct rt_run *run, int batch, int together, size
     if (together < batch)
         *bytes += rt_model_slabs(run->student).trained * sizeof(float); /* gradient_sums */
     for (int i = 0; i < run->teachers.count; i++) {
-        RT_TRY(rt_model_plan_bytes(run->teachers.models[i], together, patch, patch, false, &plan));
+        RT_TRY(rt_model_plan_bytes(run->teachers.models[i], together, patch, patch, RT_PLAN_FORWARD,
+                                   &plan));
         *bytes += plan;
     }
-    RT_TRY(rt_model_plan_bytes(run->student, together, patch, patch, true, &plan));
+    RT_TRY(rt_model_plan_bytes(run->student, together, patch, patch, way.plan, &plan));
     *bytes += plan;
 end:
     return status;
 }
 
-static bool fits(const struct rt_run *run, int batch, int together)
+static bool fits(const struct rt_run *run, int batch, struct rt_way way)
 {
     size_t bytes;
-    return measure(run, batch, together, &bytes) == RT_OK && bytes <= limit_of(run).bytes;
+    return measure(run, batch, way, &bytes) == RT_OK && bytes <= limit_of(run).bytes;
+}
+
+/* The first way that fits of those with at least so many patches together: it is quicker to divide
+ * a step than to recompute. */
+static bool find_way(const struct rt_run *run, int batch, int least, struct rt_way *way)
+{
+    const enum rt_plan last = frugal_way(run, batch).plan;
+    for (way->plan = RT_PLAN_TRAINING; way->plan <= last; way->plan++)
+        for (way->together = batch; way->together >= least; way->together /= 2)
+            if (fits(run, batch, *way))
+                return true;
+    return false;
 }
 
 /* The largest batch below the one asked for that could be trained with; 0: not even 1. */
@@ -69,7 +100,8 @@ static int largest_batch(const struct rt_run *run)
     int fitting = 0, too_large = run->batch;
     while (too_large - fitting > 1) {
         int batch = fitting + (too_large - fitting) / 2;
-        if (fits(run, batch, batch) || (may_divide(run) && fits(run, batch, 1)))
+        struct rt_way way;
+        if (find_way(run, batch, frugal_way(run, batch).together, &way))
             fitting = batch;
         else
             too_large = batch;
@@ -82,15 +114,16 @@ static void describe_need(const struct rt_run *run, char *text, size_t size)
 {
     char needed[RT_SIZE_TEXT], most[RT_SIZE_TEXT];
     const struct limit limit = limit_of(run);
-    const int together = may_divide(run) ? 1 : run->batch;
+    const char *less = may_divide(run) ? ", even one at a time and with activations computed again,"
+                       : is_limited(run) ? ", even with activations computed again,"
+                                         : "";
     size_t bytes;
-    if (measure(run, run->batch, together, &bytes) < 0)
+    if (measure(run, run->batch, frugal_way(run, run->batch), &bytes) < 0)
         snprintf(text, size, "steps of %d patches do not fit: %s", run->batch, rt_error_message());
     else
         snprintf(text, size,
                  "steps of %d patches%s need %s (%zu bytes) of device memory, and %s %s (%zu)",
-                 run->batch, may_divide(run) ? ", even one at a time," : "",
-                 rt_size_text(needed, bytes), bytes,
+                 run->batch, less, rt_size_text(needed, bytes), bytes,
                  limit.given ? "the limit is" : rt_device_describe(run->device)->name,
                  rt_size_text(most, limit.bytes), limit.bytes);
 }
@@ -104,45 +137,43 @@ static rt_status fail_too_large(const struct rt_run *run)
     if (batch == 0)
         return rt_fail(status, "%s; not even --batch 1 fits: use smaller patches or networks",
                        need);
-    if (run->options->memory_limit > 0 && has_dice(run))
+    if (is_limited(run) && has_dice(run))
         return rt_fail(RT_ERROR_ARGUMENT,
                        "%s; the %s loss is one figure of a whole batch, which cannot go in parts: "
                        "use another loss, or --batch %d or less",
                        need, rt_hard_loss_names[run->options->loss], batch);
     return rt_fail(status, "%s; use --batch %d or less%s", need, batch,
-                   run->options->memory_limit > 0 || has_dice(run)
+                   is_limited(run)
                        ? ""
-                       : ", or --memory-limit, with which a step goes in parts");
+                       : ", or --memory-limit, with which a step takes more time and less memory");
 }
 
-static void warn_of_normalisation(const struct rt_run *run)
+rt_status rt_memory_choose(struct rt_run *run)
 {
-    struct rt_unet unet;
-    if (rt_unet_parse(&unet, run->options->network) == RT_OK && unet.norm == RT_UNET_BATCH_NORM)
+    /* Batch normalisation: the largest parts, be it with more work. */
+    const int smallest = frugal_way(run, run->batch).together;
+    int least = has_batch_norm(run) ? run->batch : smallest;
+    while (!find_way(run, run->batch, least, &run->way)) {
+        least /= 2;
+        if (least < smallest)
+            return fail_too_large(run);
+    }
+    if (run->way.together < run->batch && has_batch_norm(run))
         rt_warn("batch normalisation takes its statistics from the %d patches that fit at a time, "
                 "not from all %d of a step: the result differs from a run without a memory limit",
-                run->together, run->batch);
-}
-
-rt_status rt_memory_divide(struct rt_run *run)
-{
-    run->together = run->batch;
-    while (!fits(run, run->batch, run->together)) {
-        if (run->together == 1 || !may_divide(run))
-            return fail_too_large(run);
-        run->together /= 2;
-    }
-    if (run->together < run->batch)
-        warn_of_normalisation(run);
+                run->way.together, run->batch);
     return RT_OK;
 }
 
 void rt_memory_tell(const struct rt_run *run)
 {
-    char held[RT_SIZE_TEXT], most[RT_SIZE_TEXT], parts[64] = "";
-    if (run->together < run->batch)
-        snprintf(parts, sizeof parts, ", %d of a step's %d patches at a time", run->together,
+    char held[RT_SIZE_TEXT], most[RT_SIZE_TEXT], parts[64] = "", again[96] = "";
+    if (run->way.together < run->batch)
+        snprintf(parts, sizeof parts, ", %d of a step's %d patches at a time", run->way.together,
                  run->batch);
-    rt_info("device memory: %s of %s%s", rt_size_text(held, rt_device_peak_bytes(run->device)),
-            rt_size_text(most, limit_of(run).bytes), parts);
+    if (run->way.plan == RT_PLAN_RECOMPUTING)
+        snprintf(again, sizeof again, ", activations computed again (%.0f %% more work)",
+                 100 * rt_model_recomputed_share(run->student));
+    rt_info("device memory: %s of %s%s%s", rt_size_text(held, rt_device_peak_bytes(run->device)),
+            rt_size_text(most, limit_of(run).bytes), parts, again);
 }

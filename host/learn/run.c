@@ -141,7 +141,7 @@ static rt_status create_judge(struct rt_run *run)
     return rt_judge_create(&run->judge, &(struct rt_judge_options){.device = run->device,
                                                                    .model = run->student,
                                                                    .material = &run->material,
-                                                                   .batch = run->together,
+                                                                   .batch = run->way.together,
                                                                    .loss = &loss});
 }
 
@@ -180,11 +180,11 @@ static rt_status create_step(struct rt_run *run)
     for (int i = 0; i < run->teachers.count; i++)
         RT_TRY(rt_model_reserve(run->teachers.models[i], patch, patch, false));
     RT_TRY(rt_model_reserve(run->student, patch, patch, true));
-    RT_TRY(rt_memory_divide(run));
-    RT_TRY(rt_teachers_plan(&run->teachers, run->together));
-    RT_TRY(rt_model_plan(run->student, run->together, patch, patch, true));
+    RT_TRY(rt_memory_choose(run));
+    RT_TRY(rt_teachers_plan(&run->teachers, run->way.together));
+    RT_TRY(rt_model_plan(run->student, run->way.together, patch, patch, run->way.plan));
     RT_TRY(rt_buffer_create(&run->labels, run->device, (size_t)run->batch * pixels));
-    if (run->together < run->batch)
+    if (run->way.together < run->batch)
         RT_TRY(rt_buffer_create(&run->gradient_sums, run->device, gradients));
     RT_TRY(create_judge(run));
 end:

@@ -9,6 +9,12 @@
 #include "ops/loss.h"
 #include "ops/optimizer.h"
 
+/* How a step goes through the network. */
+struct rt_way {
+    int together;      /* patches that the device looks at together: the batch, or fewer */
+    enum rt_plan plan; /* the student's: RT_PLAN_TRAINING or RT_PLAN_RECOMPUTING */
+};
+
 /* Only `place` and what lies on the device change from step to step. */
 struct rt_run {
     struct rt_device *device;
@@ -16,7 +22,7 @@ struct rt_run {
     struct rt_run_folder folder;
     struct rt_material material;
     int batch, steps; /* patches a step, steps an epoch */
-    int together;     /* patches of a step that the device looks at together: batch, or fewer */
+    struct rt_way way;
     struct rt_teachers teachers;
     struct rt_model *student; /* the network that is trained, with teachers or without */
     struct rt_buffer *moments[2];

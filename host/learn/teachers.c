@@ -60,7 +60,7 @@ rt_status rt_teachers_plan(struct rt_teachers *teachers, int batch)
     rt_status status = RT_OK;
     for (int i = 0; i < teachers->count; i++) {
         int patch = rt_model_describe(teachers->models[i])->patch;
-        RT_TRY(rt_model_plan(teachers->models[i], batch, patch, patch, false));
+        RT_TRY(rt_model_plan(teachers->models[i], batch, patch, patch, RT_PLAN_FORWARD));
     }
 end:
     return status;

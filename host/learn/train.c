@@ -82,10 +82,10 @@ static rt_status differentiate_parts(struct rt_run *run, const struct rt_batch *
     rt_status status = RT_OK;
     RT_TRY(rt_loss_count(run->loss, whole, run->labels));
     RT_TRY(rt_buffer_fill(run->gradient_sums, 0, slabs.trained * sizeof(float), 0));
-    for (int first = 0; first < batch->count; first += run->together) {
+    for (int first = 0; first < batch->count; first += run->way.together) {
         int left = batch->count - first;
         struct rt_batch part =
-            part_of(batch, first, left < run->together ? left : run->together, patch);
+            part_of(batch, first, left < run->way.together ? left : run->way.together, patch);
         RT_TRY(differentiate(run, &part, first, false));
         RT_TRY(rt_gradients_add(run->device, run->gradient_sums, slabs.gradients, slabs.trained));
     }
@@ -97,7 +97,7 @@ static rt_status train_step(struct rt_run *run, const struct rt_batch *batch)
 {
     const struct rt_train_options *options = run->options;
     const struct rt_model_slabs slabs = rt_model_slabs(run->student);
-    const bool whole = batch->count <= run->together;
+    const bool whole = batch->count <= run->way.together;
     struct rt_place *place = &run->place;
     struct rt_loss_values values;
     uint64_t step = steps_done(run);

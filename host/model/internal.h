@@ -14,7 +14,7 @@ struct rt_model {
     size_t trained, total; /* lengths of the slabs in floats */
     struct rt_buffer *values, *gradients;
     struct rt_shape planned; /* n is 0 before a plan */
-    bool planned_training;
+    enum rt_plan planned_kind;
     struct rt_graph_pass pass; /* of the last forward */
 };
 

@@ -137,33 +137,38 @@ rt_status rt_model_reserve(const struct rt_model *model, int height, int width, 
 }
 
 rt_status rt_model_plan_bytes(const struct rt_model *model, int batch, int height, int width,
-                              bool training, size_t *bytes)
+                              enum rt_plan kind, size_t *bytes)
 {
     struct rt_shape input = {batch, model->info.channels, height, width};
     rt_status status = check_sides(model, height, width);
     if (status == RT_OK)
-        status = rt_graph_plan_bytes(model->graph, input, training, bytes);
-    if (status == RT_OK && training)
+        status = rt_graph_plan_bytes(model->graph, input, kind, bytes);
+    if (status == RT_OK && kind != RT_PLAN_FORWARD)
         *bytes += model->trained * sizeof(float); /* the gradients */
     return status;
 }
 
-rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, bool training)
+rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, enum rt_plan kind)
 {
     rt_status status = RT_OK;
     RT_TRY(check_sides(model, height, width));
     if (model->planned.n >= batch && model->planned.h == height && model->planned.w == width &&
-        (model->planned_training || !training))
+        model->planned_kind >= kind)
         return RT_OK;
     struct rt_shape input = {batch, model->info.channels, height, width};
     model->planned = (struct rt_shape){0};
-    if (training)
+    if (kind != RT_PLAN_FORWARD)
         RT_TRY(create_gradients(model));
-    RT_TRY(rt_graph_plan(model->graph, input, model->values, training ? model->gradients : NULL));
+    RT_TRY(rt_graph_plan(model->graph, input, kind, model->values, model->gradients));
     model->planned = input;
-    model->planned_training = training;
+    model->planned_kind = kind;
 end:
     return status;
+}
+
+double rt_model_recomputed_share(const struct rt_model *model)
+{
+    return rt_graph_recomputed_share(model->graph);
 }
 
 const struct rt_tensor *rt_model_input(const struct rt_model *model)

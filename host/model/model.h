@@ -3,12 +3,14 @@
 #define RT_MODEL_MODEL_H
 
 #include "device/tensor.h"
+#include "graph/graph.h"
 #include "retort/model.h"
 
-/* Plans memory for batches of up to `batch` height x width images; with `training`, also for the
- * backward pass. Planning again for the same or less does nothing; for more, plans anew.
- * Height and width must be multiples of 2^depth. Errors: ARGUMENT, DEVICE, MEMORY. */
-rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, bool training);
+/* Plans memory for batches of up to `batch` height x width images. Planning again for the same
+ * or less does nothing, for what a plan of a later kind (graph/graph.h) does as well; else plans
+ * anew. Height and width must be multiples of 2^depth. Errors: ARGUMENT, DEVICE, MEMORY. */
+rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width,
+                        enum rt_plan kind);
 
 /* Takes the device's memory for products of matrices that such a plan needs, whatever the batch,
  * and that all models share; rt_model_plan does so, too. Errors: ARGUMENT, DEVICE, MEMORY. */
@@ -18,7 +20,10 @@ rt_status rt_model_reserve(const struct rt_model *model, int height, int width, 
  * rt_model_reserve takes; allocates nothing.
  * Errors: ARGUMENT, DEVICE (a tensor above the device's largest buffer), MEMORY. */
 rt_status rt_model_plan_bytes(const struct rt_model *model, int batch, int height, int width,
-                              bool training, size_t *bytes);
+                              enum rt_plan kind, size_t *bytes);
+
+/* What the plan computes again, as a share of a step's FLOPs; 0 for the other kinds of plans. */
+double rt_model_recomputed_share(const struct rt_model *model);
 
 /* After planning: where a batch's images go, [batch, channels, h, w]; only the first n count. */
 const struct rt_tensor *rt_model_input(const struct rt_model *model);
@@ -50,7 +55,6 @@ struct rt_model_slabs rt_model_slabs(const struct rt_model *model);
 
 /* The operations of its passes over `batch` height x width images (graph/graph.h); *calls (released
  * by free(), its attributes owned by the model) holds *count. Errors: ARGUMENT, MEMORY. */
-struct rt_graph_call;
 rt_status rt_model_calls(const struct rt_model *model, int batch, int height, int width,
                          struct rt_graph_call **calls, size_t *count);
 

@@ -163,7 +163,7 @@ rt_status rt_model_predict(struct rt_model *model, const struct rt_image *image,
     RT_TRY(rt_alloc(&t.rgb, plane, 3));
     RT_TRY(rt_alloc(&t.batch, (size_t)batch * 3 * plane, sizeof *t.batch));
     RT_TRY(rt_alloc(&t.result, (size_t)batch * classes * plane, sizeof *t.result));
-    RT_TRY(rt_model_plan(model, batch, tile, tile, false));
+    RT_TRY(rt_model_plan(model, batch, tile, tile, RT_PLAN_FORWARD));
     memset(probabilities, 0,
            classes * (size_t)image->width * (size_t)image->height * sizeof *probabilities);
     for (int first = 0; first < tiles; first += batch)

@@ -215,10 +215,12 @@ rt_status rt_unet_build(const struct rt_unet *unet, struct rt_graph *graph, int 
     for (int level = 0; level < unet->depth; level++) {
         RT_TRY(add_block(&b, "down", level));
         skips[level] = b.node;
+        rt_graph_cut(graph); /* before the pool, whose input is kept for the skip connection */
         RT_TRY(add(&b, &rt_op_pool, &(struct rt_pool){RT_POOL_MAX}, 0, "pool"));
     }
     RT_TRY(add_block(&b, "down", unet->depth));
     for (int level = unet->depth - 1; level >= 0; level--) {
+        rt_graph_cut(graph);
         RT_TRY(add_up(&b, level));
         RT_TRY(add(&b, &rt_op_concat, NULL, skips[level], "concat"));
         RT_TRY(add_block(&b, "dec", level));

@@ -82,6 +82,7 @@ static rt_status forward(const struct rt_op_call *call)
     const struct rt_share share =
         rt_share(call->device, (size_t)s.w, ((size_t)s.c + 3) / 4 * (size_t)s.h);
     const struct rt_dropout dropout = rt_dropout_of(call, &a->activation);
+    const float momentum = call->again ? 0 : a->momentum;
     struct rt_tensor partial = RT_TENSOR_NONE;
     rt_status status = RT_OK;
     if (call->training) {
@@ -91,7 +92,7 @@ static rt_status forward(const struct rt_op_call *call)
     RT_TRY(RT_LAUNCH(call->device, "batch_norm.cl", "batch_norm_statistics", NULL, (s.c, 1, 1),
                      ARGUMENT(partial), ARGUMENT(call->scratch), ARGUMENT(call->p[MEAN]),
                      ARGUMENT(call->p[VARIANCE]), rt_int(s.c), rt_int(s.n), rt_int(s.h * s.w),
-                     rt_float(a->momentum), rt_float(a->epsilon)));
+                     rt_float(momentum), rt_float(a->epsilon)));
     status = RT_LAUNCH(call->device, "batch_norm.cl", "batch_norm_forward", NULL,
                        (share.across, share.down, s.n), RT_TENSOR(call->x[0]), RT_TENSOR(call->y),
                        ARGUMENT(call->scratch), ARGUMENT(call->p[GAMMA]), ARGUMENT(call->p[BETA]),

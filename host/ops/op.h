@@ -35,6 +35,7 @@ struct rt_op_call {
     struct rt_tensor scratch;              /* scratch() floats, contents undefined */
     bool
         training; /* forward: dropout on, batch statistics; the call will be followed by backward */
+    bool again;   /* forward: as once before in this step, whose states have moved already */
     uint64_t seed; /* of the run; dropout draws from (seed, node, step) and an image's number */
     uint32_t node, step, image; /* image: the number of the first one among those of the step */
 };

@@ -67,8 +67,10 @@ struct rt_train_options {
 
     /* The most device memory to hold while it trains, in bytes; 0: what the device has. Where a
      * step does not fit, its patches go through the network in parts and their gradients are added
-     * up: the same result but for rounding, and but for batch normalisation, whose statistics are
-     * of a part. */
+     * up: the same result but for rounding. Where that does not do, or the loss is dice, the
+     * backward pass computes again what was dropped of the forward pass: the same bits, in more
+     * time. With batch normalisation, whose statistics are of a part, that is tried before parts.
+     */
     size_t memory_limit;
 
     const char *out;    /* the run folder */
@@ -112,11 +114,11 @@ struct rt_train_result {
  * (with a constant learning rate, more epochs). force removes these five files of a run, no others.
  * All device memory is taken before the first step, and told in the log; what does not fit fails
  * before a file is written.
- * Errors: ARGUMENT (what does not make sense; a memory limit that is too low, or needs parts of a
- * step with a dice loss, which has none; a folder that holds a run without resume or force,
- * or such files that are not retort's; a teacher of other classes, patch size or scaling), IO,
- * FORMAT, DEVICE, MEMORY, DIVERGED (the loss is no number, at which step; what was saved before
- * stands), INTERRUPTED (saved; resume goes on). result may be NULL; it is set on success. */
+ * Errors: ARGUMENT (what does not make sense; a memory limit that is too low; a folder that holds a
+ * run without resume or force, or such files that are not retort's; a teacher of other classes,
+ * patch size or scaling), IO, FORMAT, DEVICE, MEMORY, DIVERGED (the loss is no number, at which
+ * step; what was saved before stands), INTERRUPTED (saved; resume goes on). result may be NULL; it
+ * is set on success. */
 rt_status rt_train(struct rt_device *device, const struct rt_train_options *options,
                    struct rt_train_result *result);
 

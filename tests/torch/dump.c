@@ -59,7 +59,7 @@ static rt_status create(struct dump *dump, const char *network, const char *conv
     RT_TRY(rt_device_open(&dump->device, NULL));
     rt_device_set_conv(dump->device, strcmp(conv, "direct") == 0 ? RT_CONV_DIRECT : RT_CONV_AUTO);
     RT_TRY(rt_model_create(&dump->model, dump->device, &info, 7));
-    RT_TRY(rt_model_plan(dump->model, BATCH, SIZE, SIZE, true));
+    RT_TRY(rt_model_plan(dump->model, BATCH, SIZE, SIZE, RT_PLAN_TRAINING));
     RT_TRY(rt_loss_create(&dump->loss, dump->device, &loss, CLASSES));
     RT_TRY(rt_buffer_create(&dump->labels, dump->device, PIXELS));
     size_t bytes = rt_model_slabs(dump->model).trained * sizeof(float);
