@@ -163,7 +163,7 @@ __kernel void batch_norm_forward(TENSOR(x), TENSOR(y), __global const float *sta
                 const vec centred = LOAD(from + c * (size_t)x_plane + j) - statistics[c];
                 vec z = fma(centred, (vec)(statistics[channels + c] * gamma[c]), (vec)(beta[c]));
                 if (relu)
-                    z = fmax(z, 0.0f);
+                    z = RELU(z);
                 if (threshold)
                     z = drop(z, words[k], d, i);
                 store_row(to + c * (size_t)y_plane + j, z, j, right);

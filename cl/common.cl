@@ -65,6 +65,10 @@ static inline float SUM(vec v)
 }
 #endif
 
+/* max(v, 0) of a number or a vector, which fmax would not do to what is no number: a network that has
+ * gone astray must not look sane. */
+#define RELU(v) ((v) < 0 ? 0 : (v))
+
 /* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. For CPUs
  * alone, whose address spaces are one. */
 #define PREFETCH(p)

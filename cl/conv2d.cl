@@ -145,7 +145,7 @@ __kernel void conv2d_forward(__global const float *x, ulong x_offset, ulong x_st
             const int channel = at.channel + t;
             if (channel >= out_channels || row >= height)
                 continue;
-            vec value = relu ? fmax(sum[r][t], (vec)(0)) : sum[r][t];
+            vec value = relu ? RELU(sum[r][t]) : sum[r][t];
             if (threshold)
                 value = drop(value, words[t], d, row);
             store_row(y + (size_t)channel * y_plane + row * width + at.column, value, at.column,

@@ -90,7 +90,7 @@ __kernel void finish(__global float *y, ulong y_offset, ulong y_stride, uint y_p
                 y + y_offset + n * y_stride + (c + t) * (size_t)y_plane + (i + r) * width + j;
             vec value = LOAD(to) + start;
             if (relu)
-                value = fmax(value, (vec)(0));
+                value = RELU(value);
             if (threshold)
                 value = drop(value, words[t], d, i + r);
             store_row(to, value, j, width);

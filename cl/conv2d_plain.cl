@@ -35,7 +35,7 @@ __kernel void conv2d_plain_forward(__global const float *x, ulong x_offset, ulon
                               x[c * (size_t)x_plane + (i * STRIDE + u - PAD) * in_width +
                                 j * STRIDE + v - PAD],
                               sum);
-        y[j] = relu ? fmax(sum, 0.0f) : sum;
+        y[j] = relu ? RELU(sum) : sum;
     }
     if (!threshold)
         return;

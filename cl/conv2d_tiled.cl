@@ -118,7 +118,7 @@ static inline void finish(float4 sum[ROWS][QUADS], place at, __global float *y, 
 #pragma unroll
         for (int r = 0; r < ROWS; r++) {
             const int row = at.row + r;
-            float4 value = relu ? fmax(sum[r][q], (float4)(0)) : sum[r][q];
+            float4 value = relu ? RELU(sum[r][q]) : sum[r][q];
             if (row >= height || at.column >= width || channel >= out_channels)
                 continue;
             if (d.threshold) {

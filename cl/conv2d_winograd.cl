@@ -168,7 +168,7 @@ static inline void put_outputs(const vec *m, int step, const segment at[4], bool
         for (int s = 0; s < 4; s++) {
             vec value = AS_VEC(turns[s]) + f.bias;
             if (f.relu)
-                value = fmax(value, (vec)(0));
+                value = RELU(value);
             if (f.d.threshold)
                 value = drop(value, words[i / 2][s], f.d, at[s].row + i);
             const bool exists = whole || (at[s].n < batch && at[s].row + i < height);
