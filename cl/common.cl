@@ -29,14 +29,16 @@ typedef JOIN(uint, VEC) uvec;
 #define LOAD(p) JOIN(vload, VEC)(0, p)
 #if VEC >= 8 /* which only CPUs have: some of their compilers cut a vstore into pieces of 4 */
 typedef vec unaligned_vec __attribute__((aligned(4)));
-#define DEFINE_STORE(space)                                                                        \
-    static inline __attribute__((overloadable)) void STORE(vec v, space float *p)                  \
+typedef ivec unaligned_ivec __attribute__((aligned(4)));
+#define DEFINE_STORE(type, element, space)                                                         \
+    static inline __attribute__((overloadable)) void STORE(type v, space element *p)               \
     {                                                                                              \
-        *(space unaligned_vec *)p = v;                                                             \
+        *(space unaligned_##type *)p = v;                                                          \
     }
-DEFINE_STORE(__global)
-DEFINE_STORE(__local)
-DEFINE_STORE(__private)
+DEFINE_STORE(vec, float, __global)
+DEFINE_STORE(vec, float, __local)
+DEFINE_STORE(vec, float, __private)
+DEFINE_STORE(ivec, int, __private)
 #else
 #define STORE(v, p) JOIN(vstore, VEC)(v, 0, p)
 #endif
