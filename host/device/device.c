@@ -141,6 +141,11 @@ void rt_device_rehearse(struct rt_device *device, bool rehearsing)
     device->rehearsing = rehearsing;
 }
 
+bool rt_device_rehearses(const struct rt_device *device)
+{
+    return device->rehearsing;
+}
+
 rt_status rt_device_finish(struct rt_device *device)
 {
     cl_int code = clFinish(device->queue);

@@ -30,7 +30,10 @@ const struct rt_graph_parameter *rt_graph_parameters(const struct rt_graph *grap
 /* The slabs' lengths in floats: of the trained parameters, and with the states. */
 void rt_graph_slab_sizes(const struct rt_graph *graph, size_t *trained, size_t *total);
 
-/* Gives every tensor its place for batches of up to `batch` images and allocates the memory: few
+/* Outside training a normalisation after a convolution is done by the convolution, with parameters
+ * that are made of both and lie in the plan's memory.
+ *
+ * Gives every tensor its place for batches of up to `batch` images and allocates the memory: few
  * slabs, none above the device's largest buffer; tensors share memory where their lives do not
  * overlap; inputs of a concatenation are written side by side (then x[i] and its part of y, dx[i]
  * and its part of dy, begin at the same float, and the operation leaves them alone). values and
@@ -48,6 +51,10 @@ rt_status rt_graph_plan_bytes(const struct rt_graph *graph, struct rt_shape inpu
 /* Takes the device's memory that passes over images of this shape need beside the plan, once for
  * all graphs; rt_graph_plan does so, too. Errors: ARGUMENT, DEVICE, MEMORY. */
 rt_status rt_graph_reserve(const struct rt_graph *graph, struct rt_shape input, bool training);
+
+/* To be called after the value slab was written, before the next pass, unless that pass is one of
+ * training: outside training weights are used as they were when they were first. */
+void rt_graph_values_changed(struct rt_graph *graph);
 
 struct rt_graph_pass {
     int n; /* images, up to the planned batch */

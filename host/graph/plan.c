@@ -14,30 +14,39 @@ struct part {
     size_t offset; /* floats from the start of the whole's image */
 };
 
+/* The blocks of a node. */
+enum { OUTPUT, GRADIENT, SCRATCH, FOLDED = SCRATCH + 2, BLOCKS };
+
 struct plan {
     const struct rt_graph *graph;
     bool training;
     struct rt_shape *shapes; /* of each node */
     struct part *parts;      /* of each node */
-    struct rt_block *blocks; /* of each node: output, gradient, scratch forward and backward */
+    struct rt_block *blocks; /* [BLOCKS] of each node */
     size_t *slabs;           /* lengths in floats */
     size_t slab_count;
 };
 
 static struct rt_block *output_block(const struct plan *plan, size_t node)
 {
-    return &plan->blocks[4 * plan->parts[node].whole];
+    return &plan->blocks[BLOCKS * plan->parts[node].whole + OUTPUT];
 }
 
 static struct rt_block *gradient_block(const struct plan *plan, size_t node)
 {
-    return &plan->blocks[4 * plan->parts[node].whole + 1];
+    return &plan->blocks[BLOCKS * plan->parts[node].whole + GRADIENT];
 }
 
 static struct rt_block *scratch_block(const struct plan *plan, size_t node,
                                       enum rt_direction direction)
 {
-    return &plan->blocks[4 * node + 2 + direction];
+    return &plan->blocks[BLOCKS * node + SCRATCH + direction];
+}
+
+/* The parameters of a node that folds another. */
+static struct rt_block *folded_block(const struct plan *plan, size_t node)
+{
+    return &plan->blocks[BLOCKS * node + FOLDED];
 }
 
 /* An input of a concatenation is a part of it where the concatenation is its last reader: then
@@ -76,7 +85,7 @@ static void find_lives(const struct plan *plan)
 {
     const struct rt_graph *graph = plan->graph;
     size_t loss = graph->count, end = 2 * graph->count;
-    for (size_t i = 0; i < 4 * graph->count; i++)
+    for (size_t i = 0; i < BLOCKS * graph->count; i++)
         plan->blocks[i] = (struct rt_block){.first = INT_MAX, .last = -1};
     live(output_block(plan, 0), 0); /* the input: always */
     live(output_block(plan, 0), end);
@@ -87,6 +96,10 @@ static void find_lives(const struct plan *plan)
         size_t forward = i, backward = end - i;
         bool differentiated = plan->training && node->differentiable;
         live(output_block(plan, i), forward);
+        if (node->folds)
+            live(output_block(plan, node->folds), forward);
+        live(folded_block(plan, i), 0); /* until gradients change what it is made of */
+        live(folded_block(plan, i), loss);
         live(scratch_block(plan, i, RT_FORWARD), forward);
         live(scratch_block(plan, i, RT_BACKWARD), backward);
         if (differentiated && node->op->backward_reads_y)
@@ -121,17 +134,29 @@ static size_t scratch_floats(const struct plan *plan, const struct rt_node *node
     return most;
 }
 
+static size_t folded_floats(const struct rt_graph *graph, const struct rt_node *node)
+{
+    struct rt_shape shapes[RT_OP_PARAMETERS];
+    size_t floats = 0;
+    for (int j = node->folds ? rt_node_folded_shapes(graph, node, shapes) : 0; j > 0; j--)
+        floats += rt_aligned(rt_shape_size(shapes[j - 1]));
+    return floats;
+}
+
 static void find_sizes(const struct plan *plan)
 {
     const struct rt_graph *graph = plan->graph;
     for (size_t i = 0; i < graph->count; i++) {
         const struct rt_node *node = &graph->nodes[i];
         size_t floats = (size_t)plan->shapes[i].n * rt_image_stride(plan->shapes[i]);
-        if (plan->parts[i].whole == i) {
+        const bool folds = node->folds && !plan->training; /* then nothing is between the two */
+        const bool folded = rt_node_is_folded(graph, i) && !plan->training;
+        folded_block(plan, i)->floats = folded_floats(graph, node);
+        if (plan->parts[i].whole == i && !folds) {
             output_block(plan, i)->floats = floats;
             gradient_block(plan, i)->floats = plan->training && node->differentiable ? floats : 0;
         }
-        if (i == 0 || !node->op->scratch)
+        if (i == 0 || !node->op->scratch || folded)
             continue;
         for (int d = RT_FORWARD; d <= RT_BACKWARD; d++)
             if (d == RT_FORWARD || (plan->training && node->differentiable))
@@ -213,6 +238,19 @@ static struct rt_tensor tensor_in(const struct rt_graph *graph, const struct rt_
                               rt_shape_plane(shape), shape};
 }
 
+static void place_folded(const struct plan *plan, struct rt_graph *graph, size_t i)
+{
+    struct rt_node *node = &graph->nodes[i];
+    const struct rt_block *block = folded_block(plan, i);
+    struct rt_shape shapes[RT_OP_PARAMETERS];
+    const int count = node->folds ? rt_node_folded_shapes(graph, node, shapes) : 0;
+    size_t offset = block->offset;
+    for (int j = 0; j < count; j++) {
+        node->folded_p[j] = rt_parameter_at(graph->slabs[block->slab], offset, shapes[j]);
+        offset += rt_aligned(rt_shape_size(shapes[j]));
+    }
+}
+
 static void place_tensors(const struct plan *plan, struct rt_graph *graph)
 {
     for (size_t i = 0; i < graph->count; i++) {
@@ -228,6 +266,7 @@ static void place_tensors(const struct plan *plan, struct rt_graph *graph)
             node->scratch[d] =
                 tensor_in(graph, scratch, 0, scratch->floats, (struct rt_shape){1, 1, 1, 1});
         }
+        place_folded(plan, graph, i);
     }
 }
 
@@ -262,12 +301,12 @@ static rt_status plan_init(struct plan *plan, const struct rt_graph *graph, stru
     RT_TRY(check(graph, input));
     RT_TRY(rt_graph_infer(graph, input, &plan->shapes));
     RT_TRY(rt_alloc(&plan->parts, graph->count, sizeof *plan->parts));
-    RT_TRY(rt_alloc(&plan->blocks, 4 * graph->count, sizeof *plan->blocks));
+    RT_TRY(rt_alloc(&plan->blocks, BLOCKS * graph->count, sizeof *plan->blocks));
     find_parts(plan);
     find_lives(plan);
     find_sizes(plan);
-    status =
-        rt_blocks_place(plan->blocks, 4 * graph->count, limit, &plan->slabs, &plan->slab_count);
+    status = rt_blocks_place(plan->blocks, BLOCKS * graph->count, limit, &plan->slabs,
+                             &plan->slab_count);
 end:
     return status;
 }
@@ -302,6 +341,7 @@ rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, struct rt
     place_tensors(&plan, graph);
     graph->values = values;
     graph->gradients = gradients;
+    graph->folded = false;
 end:
     plan_finish(&plan);
     return status;

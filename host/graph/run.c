@@ -9,13 +9,6 @@ static struct rt_tensor images(struct rt_tensor tensor, int n)
     return tensor;
 }
 
-static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_buffer *slab)
-{
-    struct rt_shape shape = p->parameter.shape;
-    size_t plane = (size_t)shape.h * (size_t)shape.w;
-    return (struct rt_tensor){slab, p->offset, (size_t)shape.c * plane, plane, shape};
-}
-
 static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
                                  const struct rt_graph_pass *pass)
 {
@@ -32,7 +25,9 @@ static struct rt_op_call call_of(const struct rt_graph *graph, size_t i,
     for (int j = 0; j < node->op->inputs; j++)
         call.x[j] = images(graph->nodes[node->inputs[j]].y, pass->n);
     for (int j = 0; j < node->parameters; j++)
-        call.p[j] = parameter(&graph->parameters[node->first_parameter + (size_t)j], graph->values);
+        call.p[j] = rt_node_parameter(graph, node, j, graph->values);
+    if (!pass->training && node->folds)
+        rt_graph_fold_call(graph, i, &call);
     return call;
 }
 
@@ -87,8 +82,14 @@ rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *p
 {
     rt_status status = RT_OK;
     RT_TRY(check_pass(graph, pass));
+    if (pass->training)
+        rt_graph_values_changed(graph); /* by what follows such a pass, and running statistics */
+    else
+        RT_TRY(rt_graph_fold(graph));
     for (size_t i = 1; i < graph->count; i++) {
         const struct rt_op *op = graph->nodes[i].op;
+        if (!pass->training && rt_node_is_folded(graph, i))
+            continue;
         struct rt_op_call call = call_of(graph, i, pass);
         if (in_place(op, &call.y, call.x))
             continue;
@@ -127,7 +128,7 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
     for (int j = 0; j < node->parameters; j++) {
         const struct rt_graph_parameter *p = &graph->parameters[node->first_parameter + (size_t)j];
         if (p->parameter.trained)
-            call.dp[j] = parameter(p, graph->gradients);
+            call.dp[j] = rt_node_parameter(graph, node, j, graph->gradients);
     }
     if (!node->op->backward_reads_y)
         call.y.buffer = NULL;
