@@ -102,6 +102,31 @@ static float2 combine(__global const float *partial, int images, int size)
     return (float2)(mean, squares);
 }
 
+/* A convolution's filters, `filter` floats each, and its biases (or none), so that it normalises
+ * with the running statistics as well. */
+__kernel void batch_norm_fold(__global const float *weights, ulong weights_offset,
+                              __global const float *bias, ulong bias_offset,
+                              __global const float *gamma, ulong gamma_offset,
+                              __global const float *beta, ulong beta_offset,
+                              __global const float *mean, ulong mean_offset,
+                              __global const float *variance, ulong variance_offset,
+                              __global float *folded_weights, ulong folded_weights_offset,
+                              __global float *folded_bias, ulong folded_bias_offset, int filters,
+                              int filter, float epsilon)
+{
+    const int c = get_global_id(0);
+    if (c >= filters)
+        return;
+    const float scale = gamma[gamma_offset + c] / sqrt(variance[variance_offset + c] + epsilon);
+    const float before = bias ? bias[bias_offset + c] : 0;
+    folded_bias[folded_bias_offset + c] =
+        fma(before - mean[mean_offset + c], scale, beta[beta_offset + c]);
+    weights += weights_offset + c * (size_t)filter;
+    folded_weights += folded_weights_offset + c * (size_t)filter;
+    for (int i = 0; i < filter; i += VEC)
+        store_row(folded_weights + i, LOAD(weights + i) * scale, i, filter);
+}
+
 /* The statistics of the batch, which move the running ones; or those, where there are no sums. */
 __kernel void batch_norm_statistics(__global const float *partial, ulong partial_offset,
                                     __global float *statistics, ulong statistics_offset,

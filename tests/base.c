@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "base/size.h"
 
@@ -154,6 +155,41 @@ static void files_appear_whole_or_not_at_all(void **state)
     free(path);
 }
 
+/* Pieces of work: each leaves its mark, and some fail. */
+struct pieces {
+    int marks[100];
+    size_t fails; /* this piece and the next fail; 100: none */
+    size_t slow;
+};
+
+static rt_status mark(void *work, size_t index)
+{
+    struct pieces *pieces = work;
+    pieces->marks[index]++;
+    if (index == pieces->slow)
+        usleep(1000);
+    if (index == pieces->fails || index == pieces->fails + 1)
+        return rt_fail(RT_ERROR_IO, "piece %zu failed", index);
+    return RT_OK;
+}
+
+static void work_is_shared_out(void **state)
+{
+    (void)state;
+    for (size_t count = 0; count <= 100; count += count < 3 ? 1 : 97) {
+        struct pieces pieces = {.fails = 100, .slow = 100};
+        assert_ok(rt_parallel(count, mark, &pieces));
+        for (size_t i = 0; i < 100; i++)
+            assert_int_equal(pieces.marks[i], i < count);
+    }
+    for (size_t turn = 0; turn < 50; turn++) { /* either of the two comes late */
+        struct pieces pieces = {.fails = 40, .slow = 40 + turn % 2};
+        assert_fails(rt_parallel(100, mark, &pieces), RT_ERROR_IO, "piece 40 failed");
+        for (size_t i = 0; i <= 40; i++)
+            assert_int_equal(pieces.marks[i], 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +200,7 @@ int main(void)
         cmocka_unit_test(hash_known_answers),
         cmocka_unit_test(random_sequences),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
+        cmocka_unit_test(work_is_shared_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -545,22 +545,24 @@ static void scaling_is_that_of_the_patches(void **state)
     (void)state;
     put_image("images/a.png", 20, 20); /* pixel x, channel c holds x + 50 c */
     put_mask("masks/a.png", 20, 20, dubai, 6);
+    put_image("images/b.png", 20, 20);
+    put_mask("masks/b.png", 20, 20, dubai, 6);
     assert_ok(open_folder(NULL));
-    struct rt_patch patches[2] = {{.y = 0}, {.y = 10}}; /* x of 0 to 9 */
+    struct rt_patch patches[2] = {{.y = 0}, {.image = 1, .x = 10}}; /* x of 0 to 19 */
     struct rt_patch_list list = {2, patches};
     struct rt_scaling scaling;
     assert_ok(rt_scaling_measure(dataset, &list, 10, &scaling));
     float difference = 0;
     for (int c = 0; c < 3; c++) {
-        difference += scaling.mean[c] - (4.5f + 50 * (float)c);
+        difference += scaling.mean[c] - (9.5f + 50 * (float)c);
         float variance = scaling.deviation[c] * scaling.deviation[c];
-        difference += variance > 8.25f ? variance - 8.25f : 8.25f - variance;
+        difference += variance > 33.25f ? variance - 33.25f : 33.25f - variance;
     }
     assert_true(difference < 1e-4f && difference > -1e-4f);
     float out[6];
-    rt_scaling_apply(&scaling, (const uint8_t[6]){0, 50, 100, 9, 59, 109}, 2, out);
+    rt_scaling_apply(&scaling, (const uint8_t[6]){0, 50, 100, 19, 69, 119}, 2, out);
     for (int c = 0; c < 3; c++) {
-        float wanted = -4.5f / scaling.deviation[c];
+        float wanted = -9.5f / scaling.deviation[c];
         assert_true(out[2 * c] > wanted - 1e-5f && out[2 * c] < wanted + 1e-5f);
         assert_true(out[2 * c + 1] > -wanted - 1e-5f && out[2 * c + 1] < -wanted + 1e-5f);
     }

@@ -326,6 +326,27 @@ static void check_starts(struct rt_device *device)
     rt_buffer_destroy(to);
 }
 
+/* A rehearsal finds a kernel that does not build, builds one that does, and leaves buffers alone.
+ */
+static void check_rehearsals(struct rt_device *device)
+{
+    struct rt_buffer *to;
+    int32_t got = 0;
+    assert_ok(rt_buffer_create(&to, device, 64));
+    assert_ok(rt_buffer_fill(to, 0, 64, 7));
+    rt_device_rehearse(device, true);
+    assert_ok(count(device, to, 4, 4, "-DSTEP=1"));
+    assert_non_null(device->kernels);
+    assert_fails(RT_LAUNCH(device, "bad.cl", "bad", NULL, (1, 1, 1)), RT_ERROR_BUILD, "bad.cl");
+    rt_device_rehearse(device, false);
+    assert_ok(rt_buffer_read(to, 0, sizeof got, &got));
+    assert_int_equal(got, 7);
+    assert_ok(count(device, to, 4, 4, "-DSTEP=1"));
+    assert_ok(rt_buffer_read(to, 0, sizeof got, &got));
+    assert_int_equal(got, 8);
+    rt_buffer_destroy(to);
+}
+
 static void check_failures(struct rt_device *device)
 {
     assert_fails(count(device, NULL, 1, 1, NULL), RT_ERROR_BUILD, "STEP");
@@ -420,6 +441,12 @@ static void what_is_queued_is_started(void **state)
     on_devices(check_starts);
 }
 
+static void rehearsals_only_build(void **state)
+{
+    (void)state;
+    on_devices(check_rehearsals);
+}
+
 static void failures_say_what_is_wrong(void **state)
 {
     (void)state;
@@ -444,6 +471,7 @@ int main(void)
         cmocka_unit_test(launches_of_any_size),
         cmocka_unit_test(long_launches_are_queued_in_slices),
         cmocka_unit_test(what_is_queued_is_started),
+        cmocka_unit_test(rehearsals_only_build),
         cmocka_unit_test(failures_say_what_is_wrong),
         cmocka_unit_test(profiles_by_label),
     };

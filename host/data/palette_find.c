@@ -1,10 +1,13 @@
 #include "data/palette.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
+#include "base/parallel.h"
 #include "data/census.h"
 
 #define SAMPLE_MASKS 16 /* masks looked at to judge a palette */
@@ -26,34 +29,55 @@ static void look_finish(struct look *look)
     *look = (struct look){0};
 }
 
-/* Counts the colours of at most `most` masks, spread evenly over all. */
-static rt_status look_at(struct look *look, const char *const *paths, size_t count, size_t most)
+/* Looking at masks, spread evenly over all. */
+struct looking {
+    const char *const *paths;
+    size_t count, looks;   /* of the paths; and how many of them are looked at */
+    pthread_mutex_t mutex; /* guards what follows */
+    struct look *look;
+    char *problem; /* why one of the masks that failed did */
+};
+
+static rt_status look_at_mask(void *work, size_t index)
 {
-    rt_status status = RT_OK;
-    size_t looks = count < most ? count : most;
-    *look = (struct look){0};
-    RT_TRY(rt_census_create(&look->colours));
-    RT_TRY(rt_census_create(&look->values));
-    for (size_t i = 0; i < looks; i++) {
-        struct rt_image mask;
-        status = rt_mask_read(&mask, paths[i * count / looks]);
-        if (status == RT_ERROR_MEMORY)
-            goto end;
-        if (status < 0)
-            continue;
+    struct looking *looking = work;
+    struct look *look = looking->look;
+    struct rt_image mask;
+    rt_status status = rt_mask_read(&mask, looking->paths[index * looking->count / looking->looks]);
+    if (status == RT_ERROR_MEMORY)
+        return status;
+    pthread_mutex_lock(&looking->mutex);
+    if (status == RT_OK) {
         bool grey = mask.channels == 1;
         look->grey_masks += grey;
         look->colour_masks += !grey;
         status = rt_census_add(grey ? look->values : look->colours, &mask, NULL);
         rt_image_finish(&mask);
-        if (status < 0)
-            goto end;
+    } else {
+        free(looking->problem);
+        status = rt_copy_text(&looking->problem, rt_error_message());
     }
-    /* the message of the last mask that failed stands */
-    status = look->grey_masks + look->colour_masks > 0 ? RT_OK : RT_ERROR_FORMAT;
+    pthread_mutex_unlock(&looking->mutex);
+    return status;
+}
+
+/* Counts the colours of at most `most` masks. */
+static rt_status look_at(struct look *look, const char *const *paths, size_t count, size_t most)
+{
+    rt_status status = RT_OK;
+    struct looking looking = {paths, count, count < most ? count : most, .look = look};
+    *look = (struct look){0};
+    pthread_mutex_init(&looking.mutex, NULL);
+    RT_TRY(rt_census_create(&look->colours));
+    RT_TRY(rt_census_create(&look->values));
+    RT_TRY(rt_parallel(looking.looks, look_at_mask, &looking));
+    if (look->grey_masks + look->colour_masks == 0)
+        status = rt_fail(RT_ERROR_FORMAT, "%s", looking.problem ? looking.problem : "");
 end:
     if (status < 0)
         look_finish(look);
+    pthread_mutex_destroy(&looking.mutex);
+    free(looking.problem);
     return status;
 }
 

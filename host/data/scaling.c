@@ -1,6 +1,9 @@
 #include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
 
-#include "base/error.h"
+#include "base/memory.h"
+#include "base/parallel.h"
 #include "retort/data.h"
 
 struct sums {
@@ -8,45 +11,107 @@ struct sums {
     uint64_t values[3], squares[3];
 };
 
+/* Sums over the pixels of a row, which 32 bits hold for up to 65536 of them. */
+static void add_row(struct sums *sums, const uint8_t *rgb, int count)
+{
+    uint32_t values[3] = {0}, squares[3] = {0};
+    for (int i = 0; i < count; i++)
+        for (int c = 0; c < 3; c++) {
+            uint32_t value = rgb[3 * i + c];
+            values[c] += value;
+            squares[c] += value * value;
+        }
+    for (int c = 0; c < 3; c++) {
+        sums->values[c] += values[c];
+        sums->squares[c] += squares[c];
+    }
+    sums->pixels += (uint64_t)count;
+}
+
 static void add_patch(struct sums *sums, const struct rt_image *image, const struct rt_patch *patch,
                       int size)
 {
-    for (int y = patch->y; y < patch->y + size; y++) {
-        const uint8_t *p =
-            image->pixels + 3 * ((size_t)y * (size_t)image->width + (size_t)patch->x);
-        for (int i = 0; i < 3 * size; i++) {
-            sums->values[i % 3] += p[i];
-            sums->squares[i % 3] += (uint64_t)p[i] * p[i];
-        }
+    const size_t width = (size_t)image->width;
+    for (int y = patch->y; y < patch->y + size; y++)
+        for (int x = 0; x < size; x += 65536)
+            add_row(sums, image->pixels + 3 * ((size_t)y * width + (size_t)(patch->x + x)),
+                    size - x < 65536 ? size - x : 65536);
+}
+
+static void add(struct sums *to, const struct sums *from)
+{
+    to->pixels += from->pixels;
+    for (int c = 0; c < 3; c++) {
+        to->values[c] += from->values[c];
+        to->squares[c] += from->squares[c];
     }
-    sums->pixels += (uint64_t)size * (uint64_t)size;
+}
+
+/* Patches of one image that follow each other in the list. */
+struct stretch {
+    size_t first, count;
+};
+
+struct measuring {
+    const struct rt_dataset *dataset;
+    const struct rt_patch *patches;
+    int size;
+    struct stretch *stretches;
+    pthread_mutex_t mutex; /* guards the sums */
+    struct sums sums;
+};
+
+static rt_status measure_stretch(void *work, size_t index)
+{
+    struct measuring *measuring = work;
+    const struct stretch *stretch = &measuring->stretches[index];
+    const struct rt_patch *patches = measuring->patches + stretch->first;
+    struct sums sums = {0};
+    struct rt_image image;
+    rt_status status = rt_dataset_load(measuring->dataset, patches->image, &image, NULL);
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < stretch->count; i++)
+        add_patch(&sums, &image, &patches[i], measuring->size);
+    rt_image_finish(&image);
+    pthread_mutex_lock(&measuring->mutex);
+    add(&measuring->sums, &sums);
+    pthread_mutex_unlock(&measuring->mutex);
+    return RT_OK;
+}
+
+static struct rt_scaling scaling_from(const struct sums *sums)
+{
+    struct rt_scaling scaling = {.mode = RT_SCALING_DATA};
+    for (int c = 0; c < 3; c++) {
+        double pixels = sums->pixels ? (double)sums->pixels : 1;
+        double mean = (double)sums->values[c] / pixels;
+        /* fma, so that no compiler's choice of contraction changes a bit */
+        double variance = fma(-mean, mean, (double)sums->squares[c] / pixels);
+        scaling.mean[c] = (float)mean;
+        scaling.deviation[c] = variance > 1 ? (float)sqrt(variance) : 1; /* of flat images */
+    }
+    return scaling;
 }
 
 rt_status rt_scaling_measure(const struct rt_dataset *dataset, const struct rt_patch_list *patches,
                              int size, struct rt_scaling *scaling)
 {
-    rt_status status = RT_OK;
-    struct sums sums = {0};
-    struct rt_image image = {0};
-    for (size_t i = 0; i < patches->count; i++) {
-        const struct rt_patch *patch = &patches->patches[i];
-        if (i == 0 || patch->image != patch[-1].image) { /* a list comes image by image */
-            rt_image_finish(&image);
-            RT_TRY(rt_dataset_load(dataset, patch->image, &image, NULL));
-        }
-        add_patch(&sums, &image, patch, size);
+    struct measuring measuring = {.dataset = dataset, .patches = patches->patches, .size = size};
+    size_t stretches = 0;
+    rt_status status = rt_alloc(&measuring.stretches, patches->count, sizeof *measuring.stretches);
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < patches->count; i++) { /* a list comes image by image */
+        if (i == 0 || patches->patches[i].image != patches->patches[i - 1].image)
+            measuring.stretches[stretches++].first = i;
+        measuring.stretches[stretches - 1].count++;
     }
-    *scaling = (struct rt_scaling){.mode = RT_SCALING_DATA};
-    for (int c = 0; c < 3; c++) {
-        double pixels = sums.pixels ? (double)sums.pixels : 1;
-        double mean = (double)sums.values[c] / pixels;
-        /* fma, so that no compiler's choice of contraction changes a bit */
-        double variance = fma(-mean, mean, (double)sums.squares[c] / pixels);
-        scaling->mean[c] = (float)mean;
-        scaling->deviation[c] = variance > 1 ? (float)sqrt(variance) : 1; /* of flat images */
-    }
-end:
-    rt_image_finish(&image);
+    pthread_mutex_init(&measuring.mutex, NULL);
+    status = rt_parallel(stretches, measure_stretch, &measuring);
+    pthread_mutex_destroy(&measuring.mutex);
+    *scaling = scaling_from(&measuring.sums);
+    free(measuring.stretches);
     return status;
 }
 

@@ -136,6 +136,16 @@ double rt_device_slice(const struct rt_device *device)
     return rt_device_is_cpu(device) ? INFINITY : 0.25 * 2e6 * mhz * device->info.units;
 }
 
+void rt_device_rehearse(struct rt_device *device, bool rehearsing)
+{
+    device->rehearsing = rehearsing;
+}
+
+bool rt_device_rehearses(const struct rt_device *device)
+{
+    return device->rehearsing;
+}
+
 rt_status rt_device_finish(struct rt_device *device)
 {
     cl_int code = clFinish(device->queue);

@@ -124,6 +124,11 @@ rt_status rt_device_kernel_items(struct rt_device *device, const char *file, con
         (size_t)(x), (size_t)(y), (size_t)(z)                                                      \
     }
 
+/* From now on launches have their kernels built and are not queued, or are again: so kernels are
+ * built while that which they shall work on is still being prepared. */
+void rt_device_rehearse(struct rt_device *device, bool rehearsing);
+bool rt_device_rehearses(const struct rt_device *device);
+
 /* Waits until all that was queued is done. Errors: DEVICE. */
 rt_status rt_device_finish(struct rt_device *device);
 

@@ -107,6 +107,8 @@ rt_status rt_device_launch(struct rt_device *device, const struct rt_launch *lau
     rt_status status = RT_OK;
     RT_TRY(rt_device_kernel(device, launch->file, launch->kernel,
                             launch->options ? launch->options : "", &kernel));
+    if (device->rehearsing)
+        return RT_OK;
     RT_TRY(set_arguments(device, launch, kernel->kernel));
     size_t global[3], local[3];
     for (int d = 0; d < 3; d++) {

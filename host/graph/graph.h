@@ -39,7 +39,10 @@ void rt_graph_slab_sizes(const struct rt_graph *graph, size_t *trained, size_t *
  * sublinear memory cost", arXiv 1604.06174). The gradients are the same bits. */
 enum rt_plan { RT_PLAN_FORWARD, RT_PLAN_TRAINING, RT_PLAN_RECOMPUTING };
 
-/* Gives every tensor its place for batches of up to `batch` images and allocates the memory: few
+/* Outside training a normalisation after a convolution is done by the convolution, with parameters
+ * that are made of both and lie in the plan's memory.
+ *
+ * Gives every tensor its place for batches of up to `batch` images and allocates the memory: few
  * slabs, none above the device's largest buffer; tensors share memory where their lives do not
  * overlap; inputs of a concatenation are written side by side where that takes no more (then x[i]
  * and its part of y, dx[i] and its part of dy, begin at the same float, and the operation leaves
@@ -60,6 +63,10 @@ rt_status rt_graph_reserve(const struct rt_graph *graph, struct rt_shape input, 
 
 /* The FLOPs that the plan computes again, as a share of those of both passes; 0: none. */
 double rt_graph_recomputed_share(const struct rt_graph *graph);
+
+/* To be called after the value slab was written, before the next pass, unless that pass is one of
+ * training: outside training weights are used as they were when they were first. */
+void rt_graph_values_changed(struct rt_graph *graph);
 
 struct rt_graph_pass {
     int n; /* images, up to the planned batch */

@@ -17,10 +17,13 @@ struct rt_node {
     struct rt_shape shape; /* of the output for a nominal input */
     bool differentiable;   /* it or what it reads has a trained parameter */
     int segment;           /* how many cuts came before it */
+    size_t folds;          /* the node that, outside training, is done with this one; 0: none */
+    void *folded;          /* this one's attributes where it is; its operation's size */
     /* As planned, for a whole batch. y is the output as the forward pass leaves it, again as the
      * backward pass finds it, which is elsewhere where it is recomputed. dy without a buffer: not
      * wanted. scratch: by phase. */
     struct rt_tensor y, again, dy, scratch[RT_PHASES];
+    struct rt_tensor folded_p[RT_OP_PARAMETERS]; /* its parameters where it folds another */
     bool recomputed;
     bool passing; /* y holds the images of its stage's turn alone */
 };
@@ -46,6 +49,7 @@ struct rt_graph {
     struct rt_buffer **slabs;
     size_t slab_count;
     struct rt_buffer *values, *gradients; /* the caller's */
+    bool folded;                          /* folded_p of all nodes are those of the values */
 };
 
 /* Tensors begin at multiples of 64 bytes, the widest vector. */
@@ -66,6 +70,43 @@ bool rt_may_pool(const struct rt_graph *graph, size_t node);
 /* The inputs' shapes out of the shapes of all nodes. */
 void rt_node_input_shapes(const struct rt_node *node, const struct rt_shape *shapes,
                           struct rt_shape x[RT_OP_INPUTS]);
+
+/* Whether, outside training, the node is done with the one before it. */
+static inline bool rt_node_is_folded(const struct rt_graph *graph, size_t i)
+{
+    return graph->nodes[graph->nodes[i].inputs[0]].folds == i && i > 0;
+}
+
+/* To be called when a node was added: finds out whether it is folded into the one before, and that
+ * none is any more whose input it shares. Errors: MEMORY. */
+rt_status rt_graph_find_fold(struct rt_graph *graph, size_t i);
+
+/* The shapes of the parameters of a node that folds another; returns their number. */
+int rt_node_folded_shapes(const struct rt_graph *graph, const struct rt_node *node,
+                          struct rt_shape shapes[RT_OP_PARAMETERS]);
+
+/* Makes a node's call that of one that folds another, but for the output. */
+void rt_graph_fold_call(const struct rt_graph *graph, size_t i, struct rt_op_call *call);
+
+/* Makes folded_p what the values say, unless it is. */
+rt_status rt_graph_fold(struct rt_graph *graph);
+
+/* A parameter or its gradient, which are contiguous. */
+static inline struct rt_tensor rt_parameter_at(struct rt_buffer *slab, size_t offset,
+                                               struct rt_shape shape)
+{
+    const size_t plane = (size_t)shape.h * (size_t)shape.w;
+    return (struct rt_tensor){slab, offset, (size_t)shape.c * plane, plane, shape};
+}
+
+/* Parameter j of a node in a slab. */
+static inline struct rt_tensor rt_node_parameter(const struct rt_graph *graph,
+                                                 const struct rt_node *node, int j,
+                                                 struct rt_buffer *slab)
+{
+    const struct rt_graph_parameter *p = &graph->parameters[node->first_parameter + (size_t)j];
+    return rt_parameter_at(slab, p->offset, p->parameter.shape);
+}
 
 /* The output shape of every node, in *shapes (released by free()), for an input of this shape. */
 rt_status rt_graph_infer(const struct rt_graph *graph, struct rt_shape input,

@@ -23,8 +23,10 @@ void rt_graph_destroy(struct rt_graph *graph)
     if (!graph)
         return;
     rt_graph_release_plan(graph);
-    for (size_t i = 0; i < graph->count; i++)
+    for (size_t i = 0; i < graph->count; i++) {
         free(graph->nodes[i].attributes);
+        free(graph->nodes[i].folded);
+    }
     free(graph->nodes);
     free(graph->parameters);
     free(graph);
@@ -143,10 +145,11 @@ rt_status rt_graph_add(struct rt_graph *graph, const struct rt_op *op, const voi
     }
     RT_TRY(rt_grow(&graph->nodes, &graph->capacity, graph->count + 1, sizeof *graph->nodes));
     RT_TRY(add_parameters(graph, &added, name, x));
+    graph->nodes[graph->count] = added;
+    RT_TRY(rt_graph_find_fold(graph, graph->count));
     for (int i = 0; i < op->inputs; i++)
         graph->nodes[inputs[i]].last_reader = graph->count;
-    *node = (int)graph->count;
-    graph->nodes[graph->count++] = added;
+    *node = (int)graph->count++;
 end:
     if (status < 0)
         free(added.attributes);

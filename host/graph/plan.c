@@ -31,7 +31,7 @@ struct plan {
 };
 
 /* The output has a second block where it is recomputed; scratch has one a phase. */
-enum { OUTPUT, AGAIN, GRADIENT, SCRATCH, BLOCKS = SCRATCH + RT_PHASES };
+enum { OUTPUT, AGAIN, GRADIENT, SCRATCH, FOLDED = SCRATCH + RT_PHASES, BLOCKS };
 
 /* What holds the output at this phase. */
 static struct rt_block *output_block(const struct plan *plan, size_t node, enum rt_phase phase)
@@ -48,6 +48,12 @@ static struct rt_block *gradient_block(const struct plan *plan, size_t node)
 static struct rt_block *scratch_block(const struct plan *plan, size_t node, enum rt_phase phase)
 {
     return &plan->blocks[BLOCKS * node + SCRATCH + phase];
+}
+
+/* The parameters of a node that folds another. */
+static struct rt_block *folded_block(const struct plan *plan, size_t node)
+{
+    return &plan->blocks[BLOCKS * node + FOLDED];
 }
 
 static bool differentiated(const struct plan *plan, size_t node)
@@ -164,6 +170,8 @@ static void live_forward(const struct plan *plan, size_t i)
     live(scratch_block(plan, i, RT_PHASE_FORWARD), (int)i);
     live(output_block(plan, i, RT_PHASE_FORWARD), first - (rt_may_pool(plan->graph, i) && !turns));
     live(output_block(plan, i, RT_PHASE_FORWARD), last);
+    if (node->folds) /* whose output it then writes */
+        live(output_block(plan, node->folds, RT_PHASE_FORWARD), first);
     for (int j = 0; j < node->op->inputs; j++) {
         struct rt_block *x = output_block(plan, (size_t)node->inputs[j], RT_PHASE_FORWARD);
         live(x, first);
@@ -212,6 +220,8 @@ static void find_lives(const struct plan *plan)
     live(gradient_block(plan, graph->count - 1), loss);
     for (size_t i = 1; i < graph->count; i++) {
         live_forward(plan, i);
+        live(folded_block(plan, i), 0); /* until gradients change what it is made of */
+        live(folded_block(plan, i), loss);
         if (plan->recomputed[i])
             live_again(plan, i);
         if (differentiated(plan, i))
@@ -236,6 +246,15 @@ static size_t scratch_floats(const struct plan *plan, const struct rt_node *node
     return most;
 }
 
+static size_t folded_floats(const struct rt_graph *graph, const struct rt_node *node)
+{
+    struct rt_shape shapes[RT_OP_PARAMETERS];
+    size_t floats = 0;
+    for (int j = node->folds ? rt_node_folded_shapes(graph, node, shapes) : 0; j > 0; j--)
+        floats += rt_aligned(rt_shape_size(shapes[j - 1]));
+    return floats;
+}
+
 static void find_sizes(const struct plan *plan)
 {
     const struct rt_graph *graph = plan->graph;
@@ -243,13 +262,17 @@ static void find_sizes(const struct plan *plan)
         const struct rt_node *node = &graph->nodes[i];
         const int n = plan->parts[0][i].passing ? stage_of(plan, i)->together : plan->shapes[i].n;
         size_t floats = (size_t)n * rt_image_stride(plan->shapes[i]);
-        if (plan->parts[0][i].whole == i) {
+        const bool forward = plan->kind == RT_PLAN_FORWARD;
+        const bool folds = node->folds && forward; /* then nothing is between the two */
+        const bool folded = rt_node_is_folded(graph, i) && forward;
+        folded_block(plan, i)->floats = folded_floats(graph, node);
+        if (plan->parts[0][i].whole == i && !folds) {
             output_block(plan, i, RT_PHASE_FORWARD)->floats = floats;
             output_block(plan, i, RT_PHASE_BACKWARD)->floats = floats;
         }
         if (plan->parts[1][i].whole == i && differentiated(plan, i))
             gradient_block(plan, i)->floats = floats;
-        if (i == 0 || !node->op->scratch)
+        if (i == 0 || !node->op->scratch || folded)
             continue;
         floats = scratch_floats(plan, node, RT_FORWARD);
         scratch_block(plan, i, RT_PHASE_FORWARD)->floats = floats;
@@ -346,6 +369,19 @@ static struct rt_tensor activation_in(const struct plan *plan, const struct rt_g
                      plan->shapes[i]);
 }
 
+static void place_folded(const struct plan *plan, struct rt_graph *graph, size_t i)
+{
+    struct rt_node *node = &graph->nodes[i];
+    const struct rt_block *block = folded_block(plan, i);
+    struct rt_shape shapes[RT_OP_PARAMETERS];
+    const int count = node->folds ? rt_node_folded_shapes(graph, node, shapes) : 0;
+    size_t offset = block->offset;
+    for (int j = 0; j < count; j++) {
+        node->folded_p[j] = rt_parameter_at(graph->slabs[block->slab], offset, shapes[j]);
+        offset += rt_aligned(rt_shape_size(shapes[j]));
+    }
+}
+
 static void place_tensors(const struct plan *plan, struct rt_graph *graph)
 {
     for (size_t i = 0; i < graph->count; i++) {
@@ -364,6 +400,7 @@ static void place_tensors(const struct plan *plan, struct rt_graph *graph)
             node->scratch[phase] =
                 tensor_in(graph, scratch, 0, scratch->floats, (struct rt_shape){1, 1, 1, 1});
         }
+        place_folded(plan, graph, i);
     }
 }
 
@@ -454,6 +491,7 @@ rt_status rt_graph_plan(struct rt_graph *graph, struct rt_shape input, enum rt_p
     plan.stages = NULL;
     graph->values = values;
     graph->gradients = kind != RT_PLAN_FORWARD ? gradients : NULL;
+    graph->folded = false;
 end:
     plan_finish(&plan);
     return status;

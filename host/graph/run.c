@@ -17,13 +17,6 @@ static struct rt_tensor output(const struct rt_node *node, enum rt_phase phase, 
     return y;
 }
 
-static struct rt_tensor parameter(const struct rt_graph_parameter *p, struct rt_buffer *slab)
-{
-    struct rt_shape shape = p->parameter.shape;
-    size_t plane = (size_t)shape.h * (size_t)shape.w;
-    return (struct rt_tensor){slab, p->offset, (size_t)shape.c * plane, plane, shape};
-}
-
 static struct rt_op_call call_of(const struct rt_graph *graph, size_t i, enum rt_phase phase,
                                  const struct rt_graph_pass *pass, int first, int n)
 {
@@ -41,7 +34,11 @@ static struct rt_op_call call_of(const struct rt_graph *graph, size_t i, enum rt
     for (int j = 0; j < node->op->inputs; j++)
         call.x[j] = output(&graph->nodes[node->inputs[j]], phase, first, n);
     for (int j = 0; j < node->parameters; j++)
-        call.p[j] = parameter(&graph->parameters[node->first_parameter + (size_t)j], graph->values);
+        call.p[j] = rt_node_parameter(graph, node, j, graph->values);
+    if (!pass->training && node->folds) {
+        call.y = output(&graph->nodes[node->folds], phase, first, n);
+        rt_graph_fold_call(graph, i, &call);
+    }
     return call;
 }
 
@@ -118,6 +115,8 @@ static rt_status run_stage(const struct rt_graph *graph, const struct rt_stage *
     rt_status status = RT_OK;
     for (size_t i = stage->first; i < stage->end; i++) {
         const struct rt_op *op = graph->nodes[i].op;
+        if (!pass->training && rt_node_is_folded(graph, i))
+            continue;
         struct rt_op_call call = call_of(graph, i, RT_PHASE_FORWARD, pass, first, n);
         const bool pools = pools_next(graph, i, &call, stage);
         if (pools)
@@ -133,6 +132,10 @@ rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *p
 {
     rt_status status = RT_OK;
     RT_TRY(check_pass(graph, pass));
+    if (pass->training)
+        rt_graph_values_changed(graph); /* by what follows such a pass, and running statistics */
+    else
+        RT_TRY(rt_graph_fold(graph));
     for (size_t s = 0; s < graph->stage_count; s++) {
         const struct rt_stage *stage = &graph->stages[s];
         for (int first = 0; first < pass->n; first += stage->together) {
@@ -172,7 +175,7 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
     for (int j = 0; j < node->parameters; j++) {
         const struct rt_graph_parameter *p = &graph->parameters[node->first_parameter + (size_t)j];
         if (p->parameter.trained)
-            call.dp[j] = parameter(p, graph->gradients);
+            call.dp[j] = rt_node_parameter(graph, node, j, graph->gradients);
     }
     if (!node->op->backward_reads_y)
         call.y.buffer = NULL;

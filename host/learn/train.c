@@ -1,6 +1,8 @@
 #include <math.h>
+#include <stdlib.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/process.h"
 #include "learn/batch.h"
 #include "learn/memory.h"
@@ -41,12 +43,11 @@ static rt_status save(struct rt_run *run)
                           rt_optimizer_moments(&run->options->optimizer));
 }
 
-/* Patches first to first + count - 1 of a batch. */
+/* Patches first to first + count - 1 of a batch, without where they come from. */
 static struct rt_batch part_of(const struct rt_batch *batch, int first, int count, int patch)
 {
     size_t pixels = (size_t)first * (size_t)patch * (size_t)patch;
-    return (struct rt_batch){count, batch->images + 3 * pixels, batch->labels + pixels,
-                             batch->patches + first};
+    return (struct rt_batch){count, batch->images + 3 * pixels, batch->labels + pixels, NULL};
 }
 
 /* The loss of a part of a step, whose first patch has this number, and the gradients by it alone.
@@ -93,13 +94,12 @@ end:
     return status;
 }
 
-static rt_status train_step(struct rt_run *run, const struct rt_batch *batch)
+/* Queues a step's work for the device. */
+static rt_status queue_step(struct rt_run *run, const struct rt_batch *batch)
 {
     const struct rt_train_options *options = run->options;
     const struct rt_model_slabs slabs = rt_model_slabs(run->student);
     const bool whole = batch->count <= run->way.together;
-    struct rt_place *place = &run->place;
-    struct rt_loss_values values;
     uint64_t step = steps_done(run);
     float rate = rt_schedule_rate(options->schedule, options->rate, step, steps_in_all(run));
     rt_status status = RT_OK;
@@ -108,15 +108,44 @@ static rt_status train_step(struct rt_run *run, const struct rt_batch *batch)
         RT_TRY(differentiate(run, batch, 0, true));
     else
         RT_TRY(differentiate_parts(run, batch));
-    RT_TRY(rt_optimizer_step(run->device, &options->optimizer, slabs.values,
-                             whole ? slabs.gradients : run->gradient_sums, run->moments,
-                             slabs.trained, rate, step + 1));
+    status = rt_optimizer_step(run->device, &options->optimizer, slabs.values,
+                               whole ? slabs.gradients : run->gradient_sums, run->moments,
+                               slabs.trained, rate, step + 1);
+end:
+    return status;
+}
+
+static rt_status train_step(struct rt_run *run, const struct rt_batch *batch)
+{
+    struct rt_place *place = &run->place;
+    struct rt_loss_values values;
+    rt_status status = RT_OK;
+    RT_TRY(queue_step(run, batch));
     RT_TRY(rt_loss_read(run->loss, &values));
     place->step++;
     place->loss_sum += values.total * batch->count;
     place->patches += (uint64_t)batch->count;
     status = check_loss(run, "training", values.total);
 end:
+    return status;
+}
+
+/* Builds the kernels of a step, while the loader's thread decodes the first batch. */
+static rt_status rehearse(struct rt_run *run)
+{
+    const size_t patch = (size_t)run->options->data.patch;
+    const size_t pixels = (size_t)run->batch * patch * patch;
+    float *images = NULL;
+    uint8_t *labels = NULL;
+    rt_status status = RT_OK;
+    rt_device_rehearse(run->device, true);
+    RT_TRY(rt_alloc(&images, pixels, 3 * sizeof *images));
+    RT_TRY(rt_alloc(&labels, pixels, sizeof *labels));
+    status = queue_step(run, &(struct rt_batch){run->batch, images, labels, NULL});
+end:
+    rt_device_rehearse(run->device, false);
+    free(images);
+    free(labels);
     return status;
 }
 
@@ -170,6 +199,8 @@ static rt_status train_epoch(struct rt_run *run, const struct pace *pace)
     struct rt_place *place = &run->place;
     struct rt_batch batch;
     RT_TRY(rt_loader_start(run->loader, (uint64_t)place->epoch));
+    if (steps_done(run) == pace->steps_before)
+        RT_TRY(rehearse(run));
     for (int step = 0; step < place->step; step++)
         RT_TRY(rt_loader_next(run->loader, &batch));
     while (place->step < run->steps) {

@@ -218,6 +218,7 @@ rt_status rt_model_backward(struct rt_model *model)
 
 struct rt_model_slabs rt_model_slabs(const struct rt_model *model)
 {
+    rt_graph_values_changed(model->graph); /* for all that is known here */
     return (struct rt_model_slabs){model->values, model->gradients, model->trained, model->total};
 }
 

@@ -46,7 +46,8 @@ rt_status rt_model_backward(struct rt_model *model);
 
 /* Flat slabs of all trained parameters, then (in values alone) the states. `trained` floats are
  * trained; `total` is the length of the values. Between tensors may lie unused floats, which stay
- * zero. */
+ * zero. To write values after a pass without training, take the slabs anew: a model may keep what
+ * it makes of its values from one such pass to the next. */
 struct rt_model_slabs {
     struct rt_buffer *values, *gradients; /* gradients: NULL until planned for training */
     size_t trained, total;

@@ -140,6 +140,35 @@ static struct rt_cost cost(const void *attributes, const struct rt_shape *x,
     return (struct rt_cost){.flops = (12 + relu) * size, .bytes = (20 + 12 * relu) * size};
 }
 
+/* Scaled channels are those of scaled filters. */
+static bool fold(const void *attributes, const struct rt_op *before, const void *before_attributes,
+                 void *folded)
+{
+    const struct rt_batch_norm *a = attributes;
+    const struct rt_conv2d *conv = before_attributes;
+    if (before != &rt_op_conv2d || conv->activation.relu)
+        return false;
+    struct rt_conv2d *both = folded;
+    *both = *conv;
+    both->bias = true;
+    both->activation = a->activation;
+    return true;
+}
+
+static rt_status fold_parameters(struct rt_device *device, const void *attributes,
+                                 const struct rt_tensor *p, const struct rt_tensor *before,
+                                 const struct rt_tensor *folded)
+{
+    const struct rt_batch_norm *a = attributes;
+    const struct rt_shape filters = before[0].shape;
+    const size_t filter = rt_shape_size(filters) / (size_t)filters.n;
+    return RT_LAUNCH(device, "batch_norm.cl", "batch_norm_fold", NULL, (filters.n, 1, 1),
+                     ARGUMENT(before[0]), ARGUMENT(before[1]), ARGUMENT(p[GAMMA]),
+                     ARGUMENT(p[BETA]), ARGUMENT(p[MEAN]), ARGUMENT(p[VARIANCE]),
+                     ARGUMENT(folded[0]), ARGUMENT(folded[1]), rt_int(filters.n),
+                     rt_int((int)filter), rt_float(a->epsilon));
+}
+
 const struct rt_op rt_op_batch_norm = {
     .name = "batch_norm",
     .attributes_size = sizeof(struct rt_batch_norm),
@@ -153,4 +182,6 @@ const struct rt_op rt_op_batch_norm = {
     .forward = forward,
     .backward = backward,
     .cost = cost,
+    .fold = fold,
+    .fold_parameters = fold_parameters,
 };

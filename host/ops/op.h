@@ -74,6 +74,16 @@ struct rt_op {
     rt_status (*backward)(const struct rt_op_call *call);
     struct rt_cost (*cost)(const void *attributes, const struct rt_shape *x,
                            enum rt_direction direction);
+    /* Whether, outside training, one operation does this one and the one before, whose output it
+     * reads: the one before, with other attributes, which are filled in, and other parameters. May
+     * be NULL: none does. */
+    bool (*fold)(const void *attributes, const struct rt_op *before, const void *before_attributes,
+                 void *folded);
+    /* Writes that one's parameters, from this one's and those of the one before. Where that one has
+     * more of them than the one before, `before` has no buffer. */
+    rt_status (*fold_parameters)(struct rt_device *device, const void *attributes,
+                                 const struct rt_tensor *p, const struct rt_tensor *before,
+                                 const struct rt_tensor *folded);
 };
 
 extern const struct rt_op rt_op_conv2d, rt_op_conv_transpose2d, rt_op_upsample, rt_op_pool,
