@@ -1,6 +1,7 @@
 #include "graph_setup.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/random.h"
