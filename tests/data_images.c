@@ -357,6 +357,19 @@ static void palettes_are_read(void **state)
     assert_ok(rt_palette_read(&palette, path));
     assert_string_equal(palette.name, "p");
     assert_int_equal(palette.unlabeled, 0);
+    const char *classes = "\"classes\": [{\"name\": \"A\", \"color\": \"#000000\"}]}";
+    char text[256], sixty_two[63] = "";
+    memset(sixty_two, 'a', 62);
+    snprintf(text, sizeof text, "{\"name\": \"%sü\", %s", sixty_two, classes);
+    write_text(path, text);
+    assert_ok(rt_palette_read(&palette, path));
+    assert_string_equal(palette.name, sixty_two); /* not half of the last letter */
+    free(path);
+    path = test_path(folder, "\xfc.json");
+    snprintf(text, sizeof text, "{%s", classes);
+    write_text(path, text);
+    assert_ok(rt_palette_read(&palette, path));
+    assert_string_equal(palette.name, "palette");
     free(path);
 }
 
