@@ -120,12 +120,14 @@ static rt_status parse_palette(struct rt_palette *palette, const json_t *root)
  * no UTF-8 at all. */
 static void set_name(struct rt_palette *palette, const char *name)
 {
-    size_t length = strlen(name);
     json_t *text = json_string(name);
+    if (!text)
+        name = "palette";
+    size_t length = strlen(name);
     if (length >= sizeof palette->name)
         for (length = sizeof palette->name - 1; (name[length] & 0xc0) == 0x80;)
             length--;
-    snprintf(palette->name, sizeof palette->name, "%.*s", (int)length, text ? name : "palette");
+    snprintf(palette->name, sizeof palette->name, "%.*s", (int)length, name);
     json_decref(text);
 }
 
