@@ -110,3 +110,35 @@ void write_test_jpeg(const char *path, int width, int height, int channels, cons
     jpeg_destroy_compress(&info);
     fclose(stream);
 }
+
+/* The constant first, then the other 63 coefficients one by one, all of them but their last bit
+ * and then that bit. */
+void write_scans_jpeg(const char *path, int scans)
+{
+    FILE *stream = fopen(path, "wb");
+    assert_non_null(stream);
+    struct jpeg_error_mgr errors;
+    struct jpeg_compress_struct info = {.err = jpeg_std_error(&errors)};
+    jpeg_scan_info script[127] = {{.comps_in_scan = 1}};
+    for (int i = 1; i < scans; i++) {
+        const int coefficient = 1 + (i - 1) / 2, again = (i - 1) % 2;
+        script[i] = (jpeg_scan_info){
+            .comps_in_scan = 1, .Ss = coefficient, .Se = coefficient, .Ah = again, .Al = !again};
+    }
+    jpeg_create_compress(&info);
+    jpeg_stdio_dest(&info, stream);
+    info.image_width = info.image_height = 8;
+    info.input_components = 1;
+    info.in_color_space = JCS_GRAYSCALE;
+    jpeg_set_defaults(&info);
+    info.scan_info = script;
+    info.num_scans = scans;
+    jpeg_start_compress(&info, TRUE);
+    for (int y = 0; y < 8; y++) {
+        uint8_t row[8] = {0, 10, 200, 30, (uint8_t)(y * 20), 50, 60, 70};
+        jpeg_write_scanlines(&info, (JSAMPARRAY) & (JSAMPROW){row}, 1);
+    }
+    jpeg_finish_compress(&info);
+    jpeg_destroy_compress(&info);
+    fclose(stream);
+}

@@ -31,4 +31,7 @@ void write_test_png(const char *path, const struct test_png *file);
 /* channels is 3 or 1. */
 void write_test_jpeg(const char *path, int width, int height, int channels, const uint8_t *pixels);
 
+/* A progressive JPEG of 8 x 8 grey pixels in so many scans, from 2 to 127. */
+void write_scans_jpeg(const char *path, int scans);
+
 #endif

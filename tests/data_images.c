@@ -215,7 +215,7 @@ static void other_files_are_refused(void **state)
     free(path);
 }
 
-/* A header that promises 2^32 pixels costs no memory. */
+/* A header that promises pixels which its file cannot hold costs no memory. */
 static void huge_headers_are_refused(void **state)
 {
     (void)state;
@@ -225,14 +225,61 @@ static void huge_headers_are_refused(void **state)
     char *bytes = NULL;
     size_t size;
     assert_ok(rt_file_read(path, 1000, &bytes, &size));
-    memcpy(bytes + 16, "\x00\x01\x00\x00\x00\x01\x00\x00", 8);
-    uint32_t sum = (uint32_t)crc32(0, (const Bytef *)bytes + 12, 17);
-    for (int i = 0; i < 4; i++)
-        bytes[29 + i] = (char)(sum >> (24 - 8 * i));
-    assert_ok(rt_file_write(path, bytes, size));
+    static const char *const sizes[][2] = {{"\x00\x01\x00\x00\x00\x01\x00\x00", "65536 x 65536"},
+                                           {"\x00\x00\x40\x00\x00\x00\x40\x00", "at least 260111"},
+                                           {"\x00\x00\x01\x80\x00\x00\x01\x00", "at least 95"}};
     struct rt_image image;
-    assert_fails(rt_image_read(&image, path), RT_ERROR_FORMAT, "65536 x 65536");
+    for (int k = 0; k < 3; k++) {
+        memcpy(bytes + 16, sizes[k][0], 8);
+        uint32_t sum = (uint32_t)crc32(0, (const Bytef *)bytes + 12, 17);
+        for (int i = 0; i < 4; i++)
+            bytes[29 + i] = (char)(sum >> (24 - 8 * i));
+        assert_ok(rt_file_write(path, bytes, size));
+        assert_fails(rt_image_read(&image, path), RT_ERROR_FORMAT, sizes[k][1]);
+    }
     free(bytes);
+    write_test_jpeg(path, 2, 2, 1, samples);
+    assert_ok(rt_file_read(path, 1000, &bytes, &size));
+    char *frame = memmem(bytes, size, "\xff\xc0", 2);
+    assert_non_null(frame);
+    memcpy(frame + 5, "\x40\x00\x40\x00", 4);
+    assert_ok(rt_file_write(path, bytes, size));
+    assert_fails(rt_image_read(&image, path), RT_ERROR_FORMAT, "at least 524288");
+    free(bytes);
+    free(path);
+}
+
+/* One bit a pixel, deflated as far as can be: what the file promises is there. */
+static void uniform_images_are_read(void **state)
+{
+    (void)state;
+    const int side = 4096;
+    char *path = test_path(folder, "uniform.png"), *bytes;
+    size_t size;
+    uint8_t *samples = calloc((size_t)side, (size_t)side);
+    struct rt_image image;
+    write_test_png(path,
+                   &(struct test_png){side, side, PNG_COLOR_TYPE_GRAY, 1, 0, samples, NULL, 0});
+    assert_ok(rt_file_read(path, 1 << 20, &bytes, &size));
+    assert_true(size < 2600); /* of 2 MiB */
+    assert_ok(rt_image_read(&image, path));
+    rt_image_finish(&image);
+    free(bytes);
+    free(samples);
+    free(path);
+}
+
+/* Every scan passes over all pixels: a small file with thousands of them would take minutes. */
+static void jpegs_of_many_scans_are_refused(void **state)
+{
+    (void)state;
+    char *path = test_path(folder, "scans.jpg");
+    struct rt_image image;
+    write_scans_jpeg(path, 60);
+    assert_ok(rt_image_read(&image, path));
+    rt_image_finish(&image);
+    write_scans_jpeg(path, 120);
+    assert_fails(rt_image_read(&image, path), RT_ERROR_FORMAT, "more than 100 scans");
     free(path);
 }
 
@@ -310,6 +357,19 @@ static void palettes_are_read(void **state)
     assert_ok(rt_palette_read(&palette, path));
     assert_string_equal(palette.name, "p");
     assert_int_equal(palette.unlabeled, 0);
+    const char *classes = "\"classes\": [{\"name\": \"A\", \"color\": \"#000000\"}]}";
+    char text[256], sixty_two[63] = "";
+    memset(sixty_two, 'a', 62);
+    snprintf(text, sizeof text, "{\"name\": \"%sü\", %s", sixty_two, classes);
+    write_text(path, text);
+    assert_ok(rt_palette_read(&palette, path));
+    assert_string_equal(palette.name, sixty_two); /* not half of the last letter */
+    free(path);
+    path = test_path(folder, "\xfc.json");
+    snprintf(text, sizeof text, "{%s", classes);
+    write_text(path, text);
+    assert_ok(rt_palette_read(&palette, path));
+    assert_string_equal(palette.name, "palette");
     free(path);
 }
 
@@ -357,11 +417,18 @@ static void bad_palettes_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(png_of_rgb_comes_back),    cmocka_unit_test(png_cannot_be_written),
-        cmocka_unit_test(png_kinds_become_rgb),     cmocka_unit_test(jpeg_is_read),
-        cmocka_unit_test(truncated_files_fail),     cmocka_unit_test(damaged_files_do_not_crash),
-        cmocka_unit_test(other_files_are_refused),  cmocka_unit_test(huge_headers_are_refused),
-        cmocka_unit_test(masks_become_labels),      cmocka_unit_test(palettes_are_read),
+        cmocka_unit_test(png_of_rgb_comes_back),
+        cmocka_unit_test(png_cannot_be_written),
+        cmocka_unit_test(png_kinds_become_rgb),
+        cmocka_unit_test(jpeg_is_read),
+        cmocka_unit_test(truncated_files_fail),
+        cmocka_unit_test(damaged_files_do_not_crash),
+        cmocka_unit_test(other_files_are_refused),
+        cmocka_unit_test(huge_headers_are_refused),
+        cmocka_unit_test(uniform_images_are_read),
+        cmocka_unit_test(jpegs_of_many_scans_are_refused),
+        cmocka_unit_test(masks_become_labels),
+        cmocka_unit_test(palettes_are_read),
         cmocka_unit_test(bad_palettes_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

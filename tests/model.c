@@ -450,6 +450,7 @@ static void models_that_do_not_fit_are_explained(void **state)
 
     static const char *const changes[][3] = {
         {"\"unet:2,depth=1\"", "\"unet:4,depth=1\"", "is 2x3x3x3, but unet:4,depth=1 with"},
+        {"\"unet:2,depth=1\"", "\"unet:1024\"", "is 2x3x3x3, but unet:1024 with"},
         {"\"unet:2,depth=1\"", "\"unet:2,depth=2\"", "lacks the tensor down.2.0.weight"},
         {"\"unet:2,depth=1\"", "\"net\"", "the only kind of network is unet"},
         {"{\"name\":\"Land\",\"color\":\"#040506\"},", "", "head.weight in"},
@@ -462,12 +463,15 @@ static void models_that_do_not_fit_are_explained(void **state)
         {"\"mode\":\"data\"", "\"mode\":\"new\"", "lacks the scaling"},
         {"{", "[", "lacks its format"},
     };
+    rt_device_reset_peak(device);
+    const size_t before = rt_device_peak_bytes(device);
     for (size_t i = 0; i < RT_COUNT(changes); i++) {
         struct forgery f = good;
         replace(f.info, changes[i][0], changes[i][1]);
         forge(&f);
         assert_fails(rt_model_load(&model, device, path), RT_ERROR_FORMAT, changes[i][2]);
         assert_non_null(strstr(rt_error_message(), path));
+        assert_int_equal(rt_device_peak_bytes(device), before); /* a promise costs no memory */
     }
 
     struct forgery f = good;

@@ -240,6 +240,23 @@ static void a_page_tells_roles_and_escapes(void **state)
     free(page);
 }
 
+/* The digits of 1e300 would be longer than any count. */
+static void counts_beyond_reason_are_no_counts(void **state)
+{
+    (void)state;
+    char out[128], run[128];
+    make_run("a", "{}", "unet:16");
+    write_text("a/eval/metrics.json", "{\"parameters\": 1e300}");
+    snprintf(run, sizeof run, "%s/a", folder);
+    snprintf(out, sizeof out, "%s/page.html", folder);
+    assert_ok(rt_report_html(out, (const char *const[]){run}, 1));
+    char *page;
+    size_t size;
+    assert_ok(rt_file_read(out, 1 << 26, &page, &size));
+    position(page, "<td>0</td>");
+    free(page);
+}
+
 static void pages_need_evaluated_runs(void **state)
 {
     (void)state;
@@ -268,6 +285,7 @@ int main(void)
         TEST(metrics_are_written),
         TEST(no_gnuplot_is_no_failure),
         TEST(a_page_tells_roles_and_escapes),
+        TEST(counts_beyond_reason_are_no_counts),
         TEST(pages_need_evaluated_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

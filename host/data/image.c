@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -35,6 +36,19 @@ rt_status rt_image_check_size(const char *path, uint64_t width, uint64_t height)
     return rt_fail(RT_ERROR_FORMAT,
                    "cannot read %s: it has %llu x %llu pixels, more than the 2^28 that are taken",
                    path, (unsigned long long)width, (unsigned long long)height);
+}
+
+rt_status rt_image_check_bytes(FILE *stream, const char *path, uint64_t needed)
+{
+    struct stat info;
+    if (fstat(fileno(stream), &info) != 0)
+        return rt_fail(RT_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
+    if ((uint64_t)info.st_size >= needed)
+        return RT_OK;
+    return rt_fail(RT_ERROR_FORMAT,
+                   "cannot read %s: damaged or truncated, it has %llu bytes and its pixels take at "
+                   "least %llu",
+                   path, (unsigned long long)info.st_size, (unsigned long long)needed);
 }
 
 static rt_status read_any(const char *path, enum rt_image_use use, struct rt_image_header *header,

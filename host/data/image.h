@@ -42,4 +42,8 @@ rt_status rt_png_read(FILE *stream, const char *path, enum rt_image_use use,
 /* FORMAT where the size is beyond what rt_image_read takes. */
 rt_status rt_image_check_size(const char *path, uint64_t width, uint64_t height);
 
+/* FORMAT where the stream's file has fewer than `needed` bytes, too few for the pixels that its
+ * header promises however well they are compressed: no memory is asked for on such a promise. */
+rt_status rt_image_check_bytes(FILE *stream, const char *path, uint64_t needed);
+
 #endif

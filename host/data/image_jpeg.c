@@ -7,7 +7,15 @@
 #include "base/error.h"
 #include "data/image.h"
 
+/* Of 8 x 8 pixels at least one bit is told: so it is in every file that is not arithmetically
+ * coded, which hardly any is. */
+#define PIXELS_PER_BYTE (8 * 64)
+/* Scans in which a progressive file may refine its pixels; each passes over the whole image, and
+ * files have about ten. */
+#define SCANS_MOST 100
+
 struct reader {
+    struct jpeg_progress_mgr progress;
     struct jpeg_decompress_struct info;
     struct jpeg_error_mgr errors;
     jmp_buf escape;
@@ -29,8 +37,17 @@ static void fail_on_warning(j_common_ptr info, int level)
         fail(info);
 }
 
-static rt_status decode(struct reader *reader, const char *path, struct rt_image_header *header,
-                        struct rt_image *image)
+static void fail_on_scans(j_common_ptr info)
+{
+    struct reader *reader = info->client_data;
+    if (reader->info.input_scan_number <= SCANS_MOST)
+        return;
+    snprintf(reader->message, sizeof reader->message, "more than %d scans", SCANS_MOST);
+    longjmp(reader->escape, 1);
+}
+
+static rt_status decode(struct reader *reader, FILE *stream, const char *path,
+                        struct rt_image_header *header, struct rt_image *image)
 {
     struct jpeg_decompress_struct *info = &reader->info;
     if (setjmp(reader->escape))
@@ -38,6 +55,10 @@ static rt_status decode(struct reader *reader, const char *path, struct rt_image
                        reader->message);
     jpeg_read_header(info, TRUE);
     rt_status status = rt_image_check_size(path, info->image_width, info->image_height);
+    if (status < 0)
+        return status;
+    status = rt_image_check_bytes(
+        stream, path, (uint64_t)info->image_width * info->image_height / PIXELS_PER_BYTE);
     if (status < 0)
         return status;
     *header = (struct rt_image_header){(int)info->image_width, (int)info->image_height, "jpeg"};
@@ -68,7 +89,9 @@ rt_status rt_jpeg_read(FILE *stream, const char *path, struct rt_image_header *h
     reader.info.client_data = &reader;
     jpeg_create_decompress(&reader.info);
     jpeg_stdio_src(&reader.info, stream);
-    rt_status status = decode(&reader, path, header, image);
+    reader.progress.progress_monitor = fail_on_scans;
+    reader.info.progress = &reader.progress;
+    rt_status status = decode(&reader, stream, path, header, image);
     jpeg_destroy_decompress(&reader.info);
     if (status < 0 && image)
         rt_image_finish(image);

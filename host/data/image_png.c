@@ -11,6 +11,7 @@
 #include "data/image.h"
 
 #define MESSAGE_BYTES 128
+#define DEFLATE_MOST 1032 /* bytes that one byte of deflate can stand for */
 
 static void fail(png_structp png, png_const_charp text)
 {
@@ -72,8 +73,9 @@ static int set_transforms(png_structp png, png_infop info, enum rt_image_use use
     return grey && use == RT_IMAGE_MASK ? 1 : 3;
 }
 
-static rt_status decode(png_structp png, png_infop info, const char *path, enum rt_image_use use,
-                        struct rt_image_header *header, struct rt_image *image)
+static rt_status decode(png_structp png, png_infop info, FILE *stream, const char *path,
+                        enum rt_image_use use, struct rt_image_header *header,
+                        struct rt_image *image)
 {
     if (setjmp(png_jmpbuf(png)))
         return rt_fail(RT_ERROR_FORMAT, "cannot read %s: damaged or truncated PNG (%s)", path,
@@ -82,6 +84,10 @@ static rt_status decode(png_structp png, png_infop info, const char *path, enum 
     uint32_t width = png_get_image_width(png, info), height = png_get_image_height(png, info);
     int depth = png_get_bit_depth(png, info);
     rt_status status = rt_image_check_size(path, width, height);
+    if (status < 0)
+        return status;
+    status =
+        rt_image_check_bytes(stream, path, png_get_rowbytes(png, info) * height / DEFLATE_MOST);
     if (status < 0)
         return status;
     *header = (struct rt_image_header){(int)width, (int)height,
@@ -118,7 +124,9 @@ rt_status rt_png_read(FILE *stream, const char *path, enum rt_image_use use,
     rt_status status;
     if (info) {
         png_init_io(png, stream);
-        status = decode(png, info, path, use, header, image);
+        /* Texts, colour profiles and the like are skipped: they may unpack to megabytes. */
+        png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+        status = decode(png, info, stream, path, use, header, image);
     } else {
         status = rt_fail(RT_ERROR_MEMORY, "cannot read %s: libpng cannot start", path);
     }

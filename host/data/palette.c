@@ -116,6 +116,21 @@ static rt_status parse_palette(struct rt_palette *palette, const json_t *root)
     return parse_unlabeled(palette, root);
 }
 
+/* Models keep the name as UTF-8: a long one is cut between two characters, and a file's name may be
+ * no UTF-8 at all. */
+static void set_name(struct rt_palette *palette, const char *name)
+{
+    json_t *text = json_string(name);
+    if (!text)
+        name = "palette";
+    size_t length = strlen(name);
+    if (length >= sizeof palette->name)
+        for (length = sizeof palette->name - 1; (name[length] & 0xc0) == 0x80;)
+            length--;
+    snprintf(palette->name, sizeof palette->name, "%.*s", (int)length, name);
+    json_decref(text);
+}
+
 rt_status rt_palette_read(struct rt_palette *palette, const char *path)
 {
     rt_status status = RT_OK;
@@ -133,7 +148,7 @@ rt_status rt_palette_read(struct rt_palette *palette, const char *path)
         goto end;
     }
     const char *name = json_string_value(json_object_get(root, "name"));
-    snprintf(palette->name, sizeof palette->name, "%s", name ? name : stem);
+    set_name(palette, name ? name : stem);
     status = parse_palette(palette, root);
     if (status < 0)
         status = rt_fail_context(status, "cannot read the palette %s: ", path);

@@ -204,6 +204,9 @@ static rt_status go_on(struct rt_run *run)
                        "cannot resume: the data has changed, it gave %zu training patches when the "
                        "run began and now %zu",
                        run->place.train_patches, run->material.train.count);
+    if (run->place.step > run->steps)
+        return rt_fail(RT_ERROR_FORMAT, "%s is damaged: it stands at step %d of %d",
+                       run->folder.state, run->place.step, run->steps);
     return RT_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "learn/state.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,12 +42,16 @@ static rt_status write_place(const struct rt_place *place, char **text)
                      place->peak_device_bytes);
 }
 
-static rt_status read_place(struct rt_place *place, const char *text, const char *path)
+rt_status rt_place_read(struct rt_place *place, const char *text, const char *path)
 {
-    if (text && sscanf(text, PLACE_FORMAT("d", "zu", "la", SCNu64), &place->train_patches,
-                       &place->epoch, &place->step, &place->loss_sum, &place->patches,
-                       &place->train_seconds, &place->seconds, &place->best_mean_iou,
-                       &place->best_epoch, &place->peak_device_bytes) == 10)
+    if (text &&
+        sscanf(text, PLACE_FORMAT("d", "zu", "la", SCNu64), &place->train_patches, &place->epoch,
+               &place->step, &place->loss_sum, &place->patches, &place->train_seconds,
+               &place->seconds, &place->best_mean_iou, &place->best_epoch,
+               &place->peak_device_bytes) == 10 &&
+        place->epoch >= 0 && place->step >= 0 && isfinite(place->loss_sum) &&
+        isfinite(place->train_seconds) && isfinite(place->seconds) && place->best_epoch >= 0 &&
+        place->best_epoch <= place->epoch)
         return RT_OK;
     return rt_fail(RT_ERROR_FORMAT, "%s does not tell a run's place", path);
 }
@@ -86,7 +91,7 @@ rt_status rt_state_read(const char *path, struct rt_place *place, struct rt_mode
     status = rt_safetensors_read(&file, path);
     if (status < 0)
         return status;
-    RT_TRY(read_place(place, rt_safetensors_text(&file, PLACE_KEY), path));
+    RT_TRY(rt_place_read(place, rt_safetensors_text(&file, PLACE_KEY), path));
     for (int i = 0; i < slab_count; i++) {
         const struct rt_safetensors_entry *entry = rt_safetensors_find(&file, slab_names[i]);
         if (!entry || entry->dimensions != 1 || entry->shape[0] != slabs[i].count) {

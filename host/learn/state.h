@@ -27,4 +27,8 @@ rt_status rt_state_write(const char *path, const struct rt_place *place,
 rt_status rt_state_read(const char *path, struct rt_place *place, struct rt_model *model,
                         struct rt_buffer *const *moments, int count);
 
+/* The place as a state's metadata tell it; text may be NULL, path is for the message. Errors:
+ * FORMAT. */
+rt_status rt_place_read(struct rt_place *place, const char *text, const char *path);
+
 #endif

@@ -18,9 +18,12 @@ struct rt_model {
     struct rt_graph_pass pass; /* of the last forward */
 };
 
-/* A model whose parameters are all zero. */
+/* A model whose parameters have no place yet: it takes the memory of its description alone. */
 rt_status rt_model_build(struct rt_model **model, struct rt_device *device,
                          const struct rt_model_info *info);
+
+/* Makes the value slab, with these `total` floats. Errors: DEVICE, MEMORY. */
+rt_status rt_model_fill(struct rt_model *model, const float *values);
 
 /* Fills the value slab on the host: weights He-normal from the seed, the rest constant. */
 void rt_model_initialise(const struct rt_graph *graph, uint64_t seed, float *values);

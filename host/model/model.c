@@ -38,14 +38,19 @@ rt_status rt_model_build(struct rt_model **model, struct rt_device *device,
     RT_TRY(rt_graph_create(&m->graph, device));
     RT_TRY(rt_unet_build(&m->unet, m->graph, info->channels, info->palette.count));
     rt_graph_slab_sizes(m->graph, &m->trained, &m->total);
-    RT_TRY(rt_buffer_create(&m->values, device, m->total * sizeof(float)));
-    RT_TRY(rt_buffer_fill(m->values, 0, m->total * sizeof(float), 0));
 end:
     if (status < 0) {
         rt_model_destroy(*model);
         *model = NULL;
     }
     return status;
+}
+
+rt_status rt_model_fill(struct rt_model *model, const float *values)
+{
+    const size_t bytes = model->total * sizeof *values;
+    rt_status status = rt_buffer_create(&model->values, model->device, bytes);
+    return status < 0 ? status : rt_buffer_write(model->values, 0, bytes, values);
 }
 
 rt_status rt_model_create(struct rt_model **model, struct rt_device *device,
@@ -57,7 +62,7 @@ rt_status rt_model_create(struct rt_model **model, struct rt_device *device,
     status = rt_alloc(&values, (*model)->total, sizeof *values);
     if (status == RT_OK) {
         rt_model_initialise((*model)->graph, seed, values);
-        status = rt_buffer_write((*model)->values, 0, (*model)->total * sizeof *values, values);
+        status = rt_model_fill(*model, values);
     }
     if (status < 0) {
         rt_model_destroy(*model);

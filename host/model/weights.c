@@ -84,9 +84,9 @@ static rt_status check_entry(const struct rt_model *model, const char *path,
     return RT_OK;
 }
 
-/* Copies the file's tensors to their places in the slab; they must be exactly the network's. */
-static rt_status fill(const struct rt_model *model, const char *path,
-                      const struct rt_safetensors *file, float *values)
+/* The tensors must be exactly the network's. */
+static rt_status check_tensors(const struct rt_model *model, const char *path,
+                               const struct rt_safetensors *file)
 {
     rt_status status = RT_OK;
     size_t count;
@@ -94,10 +94,7 @@ static rt_status fill(const struct rt_model *model, const char *path,
     for (size_t i = 0; i < count; i++) {
         struct rt_safetensors_entry wanted;
         describe(&parameters[i], &wanted);
-        const struct rt_safetensors_entry *got = rt_safetensors_find(file, wanted.name);
-        RT_TRY(check_entry(model, path, &wanted, got));
-        memcpy(values + parameters[i].offset, got->data,
-               rt_shape_size(parameters[i].parameter.shape) * sizeof *values);
+        RT_TRY(check_entry(model, path, &wanted, rt_safetensors_find(file, wanted.name)));
     }
     for (size_t i = 0; i < file->count; i++) {
         size_t j = 0;
@@ -109,6 +106,17 @@ static rt_status fill(const struct rt_model *model, const char *path,
     }
 end:
     return status;
+}
+
+/* Copies the tensors to their places in the slab. */
+static void copy_tensors(const struct rt_model *model, const struct rt_safetensors *file,
+                         float *values)
+{
+    size_t count;
+    const struct rt_graph_parameter *parameters = rt_graph_parameters(model->graph, &count);
+    for (size_t i = 0; i < count; i++)
+        memcpy(values + parameters[i].offset, rt_safetensors_find(file, parameters[i].name)->data,
+               rt_shape_size(parameters[i].parameter.shape) * sizeof *values);
 }
 
 static rt_status read_info(struct rt_model_info *info, const struct rt_safetensors *file,
@@ -135,9 +143,10 @@ rt_status rt_model_load(struct rt_model **model, struct rt_device *device, const
     if (status == RT_ERROR_ARGUMENT)
         status = rt_fail_context(RT_ERROR_FORMAT, "cannot use %s: ", path);
     RT_TRY(status);
+    RT_TRY(check_tensors(*model, path, &file)); /* before any memory is taken for them */
     RT_TRY(rt_alloc(&values, (*model)->total, sizeof *values));
-    RT_TRY(fill(*model, path, &file, values));
-    status = rt_buffer_write((*model)->values, 0, (*model)->total * sizeof *values, values);
+    copy_tensors(*model, &file, values);
+    status = rt_model_fill(*model, values);
 end:
     free(values);
     rt_safetensors_finish(&file);

@@ -167,7 +167,8 @@ static void put_number(FILE *page, double value, int decimals, const char *unit)
 static void put_count(FILE *page, double value)
 {
     char digits[32];
-    int length = snprintf(digits, sizeof digits, "%.0f", isfinite(value) ? value : 0.0);
+    const bool fits = value > -1e18 && value < 1e18; /* no count is as large: the file is damaged */
+    int length = snprintf(digits, sizeof digits, "%.0f", fits ? value : 0.0);
     fputs("<td>", page);
     for (int i = 0; i < length; i++) {
         if (i > 0 && (length - i) % 3 == 0)
