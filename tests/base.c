@@ -1,16 +1,20 @@
 #include "test.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"
 #include "base/size.h"
+#include "data_files.h"
 
 static void errors_carry_a_sentence(void **state)
 {
@@ -190,6 +194,80 @@ static void work_is_shared_out(void **state)
     }
 }
 
+static void what_a_killed_writer_left_is_swept_away(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a.csv.17.tmp", "a.csv.tmp", "a.csv.x.tmp", "b.csv.17.tmp",
+                                        "a.csv.17.tmp~"};
+    char folder[64];
+    make_test_folder(folder);
+    char *path = test_path(folder, "a.csv");
+    for (size_t i = 0; i < RT_COUNT(names); i++) {
+        char *other = test_path(folder, names[i]);
+        write_text(other, "half");
+        free(other);
+    }
+    assert_ok(rt_file_sweep(path));
+    for (size_t i = 0; i < RT_COUNT(names); i++) {
+        char *other = test_path(folder, names[i]);
+        assert_int_equal(rt_path_exists(other), i > 0);
+        free(other);
+    }
+    free(path);
+    remove_test_folder(folder);
+    assert_fails(rt_file_sweep("/nowhere/a.csv"), RT_ERROR_IO, "/nowhere");
+}
+
+/* A child that locks the folder, and then waits to be killed. */
+static pid_t start_holder(const char *folder)
+{
+    int ends[2];
+    char ready;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct rt_lock lock = {0};
+        if (rt_lock_folder(&lock, folder) == RT_OK && write(ends[1], "r", 1) == 1)
+            pause();
+        _exit(1);
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &ready, 1), 1);
+    close(ends[0]);
+    return child;
+}
+
+static void a_folder_is_locked_until_its_writer_ends(void **state)
+{
+    (void)state;
+    char folder[64];
+    struct rt_lock lock = {0}, second = {0};
+    make_test_folder(folder);
+    char *path = test_path(folder, ".lock");
+    pid_t child = start_holder(folder);
+    assert_fails(rt_lock_folder(&lock, folder), RT_ERROR_IO, "another process writes to it");
+    assert_fails(rt_lock_folder(&lock, folder), RT_ERROR_IO, folder);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(rt_path_exists(path));
+    assert_ok(rt_lock_folder(&lock, folder));
+    assert_ok(rt_lock_folder(&lock, folder));
+    assert_fails(rt_lock_folder(&second, folder), RT_ERROR_IO, "another process");
+    rt_lock_finish(&lock);
+    assert_false(rt_path_exists(path));
+
+    /* whose folder was removed under way has no say over the one that is there now */
+    assert_ok(rt_lock_folder(&lock, folder));
+    assert_int_equal(unlink(path), 0);
+    assert_ok(rt_lock_folder(&second, folder));
+    rt_lock_finish(&lock);
+    assert_fails(rt_lock_folder(&lock, folder), RT_ERROR_IO, "another process");
+    rt_lock_finish(&second);
+    remove_test_folder(folder);
+    assert_fails(rt_lock_folder(&lock, folder), RT_ERROR_IO, "No such file");
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +279,8 @@ int main(void)
         cmocka_unit_test(random_sequences),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
         cmocka_unit_test(work_is_shared_out),
+        cmocka_unit_test(what_a_killed_writer_left_is_swept_away),
+        cmocka_unit_test(a_folder_is_locked_until_its_writer_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ rt_status rt_file_begin(struct rt_file_writer *writer, const char *path)
     RT_TRY(rt_format(&writer->temporary, "%s.%ld.tmp", path, (long)getpid()));
     writer->stream = fopen(writer->temporary, "wb");
     if (!writer->stream)
-        status = fail_errno("write", writer->temporary);
+        status = fail_errno("write", path);
 end:
     if (status < 0)
         writer_release(writer);
@@ -111,6 +112,43 @@ rt_status rt_file_write(const char *path, const void *bytes, size_t size)
         return status;
     fwrite(bytes, 1, size, writer.stream);
     return rt_file_commit(&writer);
+}
+
+/* Whether rt_file_begin gives this name, in some process, to what will be the file `name`. */
+static bool is_temporary_of(const char *temporary, const char *name)
+{
+    size_t length = strlen(name);
+    if (strncmp(temporary, name, length) != 0 || temporary[length] != '.')
+        return false;
+    const char *number = temporary + length + 1;
+    size_t digits = strspn(number, "0123456789");
+    return digits > 0 && strcmp(number + digits, ".tmp") == 0;
+}
+
+rt_status rt_file_sweep(const char *path)
+{
+    rt_status status = RT_OK;
+    char *folder = NULL, *temporary = NULL;
+    DIR *listing = NULL;
+    const char *name = rt_path_name(path);
+    RT_TRY(rt_format(&folder, "%.*s.", (int)(name - path), path));
+    listing = opendir(folder);
+    if (!listing)
+        RT_TRY(fail_errno("read the folder", folder));
+    for (const struct dirent *entry; (entry = readdir(listing));) {
+        if (!is_temporary_of(entry->d_name, name))
+            continue;
+        free(temporary);
+        RT_TRY(rt_path_join(&temporary, folder, entry->d_name));
+        if (unlink(temporary) != 0 && errno != ENOENT)
+            RT_TRY(fail_errno("remove", temporary));
+    }
+end:
+    if (listing)
+        closedir(listing);
+    free(folder);
+    free(temporary);
+    return status;
 }
 
 rt_status rt_folder_create(const char *path)

@@ -25,6 +25,10 @@ rt_status rt_file_commit(struct rt_file_writer *writer);
 /* Removes the temporary file. Does nothing after a commit. */
 void rt_file_abandon(struct rt_file_writer *writer);
 
+/* Removes what killed processes have left of writing this file. For when none writes it: the caller
+ * holds a lock. Errors: IO, MEMORY. */
+rt_status rt_file_sweep(const char *path);
+
 /* The three steps for a text or block that is at hand. */
 rt_status rt_file_write(const char *path, const void *bytes, size_t size);
 

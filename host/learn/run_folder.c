@@ -36,6 +36,7 @@ void rt_run_folder_finish(struct rt_run_folder *folder)
     free(folder->best);
     free(folder->last);
     free(folder->state);
+    rt_lock_finish(&folder->lock);
     *folder = (struct rt_run_folder){0};
 }
 
@@ -57,12 +58,16 @@ static rt_status check_foreign(const struct rt_run_folder *folder)
     return RT_OK;
 }
 
-rt_status rt_run_folder_check(const struct rt_run_folder *folder,
-                              const struct rt_train_options *options, const char *device)
+rt_status rt_run_folder_check(struct rt_run_folder *folder, const struct rt_train_options *options,
+                              const char *device)
 {
     if (options->resume && options->force)
         return rt_fail(RT_ERROR_ARGUMENT,
                        "cannot both resume the run in %s and replace it by force", options->out);
+    rt_status status =
+        rt_path_is_folder(options->out) ? rt_lock_folder(&folder->lock, options->out) : RT_OK;
+    if (status < 0)
+        return status;
     bool holds_run = rt_config_is_ours(folder->config);
     if (options->resume && holds_run)
         return rt_config_expect(folder->config, options, device);
@@ -87,13 +92,25 @@ static rt_status remove_files(const struct rt_run_folder *folder)
     return RT_OK;
 }
 
-rt_status rt_run_folder_begin(const struct rt_run_folder *folder,
-                              const struct rt_train_options *options, const char *device)
+static rt_status sweep(const struct rt_run_folder *folder)
+{
+    const char *files[] = FILES(folder);
+    rt_status status = RT_OK;
+    for (size_t i = 0; i < RT_COUNT(files) && status == RT_OK; i++)
+        status = rt_file_sweep(files[i]);
+    return status;
+}
+
+rt_status rt_run_folder_begin(struct rt_run_folder *folder, const struct rt_train_options *options,
+                              const char *device)
 {
     rt_status status = RT_OK;
     RT_TRY(rt_folder_create(options->out));
+    if (!folder->lock.held) /* another process may have made the folder in the meantime */
+        RT_TRY(rt_run_folder_check(folder, options, device));
     if (!options->resume)
         RT_TRY(remove_files(folder));
+    RT_TRY(sweep(folder));
     RT_TRY(rt_config_write(folder->config, options, device));
 end:
     return status;

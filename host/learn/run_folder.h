@@ -3,27 +3,31 @@
 #define RT_LEARN_RUN_FOLDER_H
 
 #include "base/error.h"
+#include "base/lock.h"
 #include "retort/learn.h"
 
-/* The paths of a run's files. */
+/* The paths of a run's files, and the right to write them. */
 struct rt_run_folder {
     char *config, *log, *best, *last, *state;
+    struct rt_lock lock;
 };
 
 rt_status rt_run_folder_init(struct rt_run_folder *folder, const char *path);
 void rt_run_folder_finish(struct rt_run_folder *folder);
 
-/* Whether a run with these options may write to the folder; changes nothing in it. A run that is
- * there may be resumed, with the options it began with, or replaced by force; files under our names
- * that are not of a run are left alone in any case.
- * Errors: ARGUMENT (what is there, or not there, and what to do), IO, FORMAT, MEMORY. */
-rt_status rt_run_folder_check(const struct rt_run_folder *folder,
-                              const struct rt_train_options *options, const char *device);
+/* Whether a run with these options may write to the folder; locks it where it exists, and changes
+ * nothing else in it. A run that is there may be resumed, with the options it began with, or
+ * replaced by force; files under our names that are not of a run are left alone in any case.
+ * Errors: ARGUMENT (what is there, or not there, and what to do), IO (another process writes to
+ * it), FORMAT, MEMORY. */
+rt_status rt_run_folder_check(struct rt_run_folder *folder, const struct rt_train_options *options,
+                              const char *device);
 
-/* Makes the folder, removes the run that is to be replaced (its five files, nothing else) and
- * writes config.json. Errors: IO, MEMORY. */
-rt_status rt_run_folder_begin(const struct rt_run_folder *folder,
-                              const struct rt_train_options *options, const char *device);
+/* Makes the folder, which is locked from here on, removes the run that is to be replaced (its five
+ * files, nothing else) and what killed processes have left of writing these files, and writes
+ * config.json. Errors: those of rt_run_folder_check. */
+rt_status rt_run_folder_begin(struct rt_run_folder *folder, const struct rt_train_options *options,
+                              const char *device);
 
 /* A line of log.csv. */
 struct rt_epoch_row {

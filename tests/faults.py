@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""What goes wrong around a run: kills at any moment, a second process, a folder that is gone or
+cannot be written. The program is $RETORT_PROGRAM.
+
+usage: faults.py [KILLS]     of training and of distillation each; 5 if not given
+"""
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import checks
+
+RETORT = os.environ["RETORT_PROGRAM"]
+EPOCHS = 60
+EPOCH_SECONDS = 0.05  # about
+# One step an epoch: the run saves all the time.
+SMALL = ("--data", "synth:1", "--split", "patch", "--patch", "64", "--model", "unet:2,depth=1",
+         "--batch", "4096", "--augment")
+SHORT = SMALL + ("--epochs", EPOCHS)
+ENDLESS = SMALL + ("--schedule", "constant", "--epochs", "1000000")
+KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+SEED = 20
+
+
+def start(*arguments, before=()):
+    return subprocess.Popen([*before, RETORT, *map(str, arguments)], stderr=subprocess.PIPE, text=True,
+                            stdout=subprocess.DEVNULL,
+                            env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+
+
+def kill(process):
+    process.kill()
+    process.communicate()
+
+
+# --- kills ----------------------------------------------------------------------------------
+
+
+def is_whole(path):
+    """Whether one of a run's own files is all that it should be."""
+    content = path.read_bytes()
+    if path.suffix == ".safetensors":
+        size = struct.unpack("<Q", content[:8])[0]
+        header = json.loads(content[8:8 + size])
+        ends = [entry["data_offsets"][1] for name, entry in header.items()
+                if name != "__metadata__"]
+        return 8 + size + max(ends) == len(content)
+    if path.name == "log.csv":
+        rows = content.decode().splitlines()
+        return content.endswith(b"\n") and all(row.count(",") == 7 for row in rows)
+    if path.suffix == ".json":
+        return isinstance(json.loads(content), dict)
+    return True
+
+
+def expect_whole_files(run):
+    for path in run.glob("*"):
+        if path.is_file() and not path.name.endswith(".tmp"):
+            assert is_whole(path), "%s is half-written" % path
+
+
+def wait_for_epoch(process, epoch):
+    """Until this epoch, or a later one, is told to be done, or the process has ended."""
+    for line in process.stderr:
+        if line.startswith("epoch ") and int(line.split()[1].split("/")[0]) >= epoch:
+            return
+
+
+def wait_for_saving(process, run):
+    """Until a file is being written under its temporary name, or the process has ended."""
+    while process.poll() is None:
+        if run.exists() and any(name.endswith(".tmp") for name in os.listdir(run)):
+            return
+
+
+def finish_with_kills(command, run, kills, seconds):
+    """Kills the command so many times, resuming it each time, and then lets it end. The moments are
+    uniform over the epochs and, before the first, over the `seconds` that the program needs to
+    start; every other kill then waits for a file that is being written."""
+    for number, epoch in enumerate(sorted(random.randrange(EPOCHS) for _ in range(kills))):
+        process = start(*command, "--out", run, *resume(run))
+        wait_for_epoch(process, epoch) if epoch else time.sleep(random.uniform(0, seconds))
+        time.sleep(random.uniform(0, EPOCH_SECONDS))
+        if number % 2:
+            wait_for_saving(process, run)
+        kill(process)
+        assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+        expect_whole_files(run)
+    checks.run(RETORT, *command, "--out", run, *resume(run))
+
+
+def resume(run):
+    return ("--resume",) if (run / "config.json").exists() else ()
+
+
+def expect_same_run(run, other):
+    """The same bits in all but the times."""
+    for name in ("best.safetensors", "last.safetensors"):
+        assert (run / name).read_bytes() == (other / name).read_bytes(), "%s differs" % name
+    logs = [[row.split(",")[:5] for row in (folder / "log.csv").read_text().splitlines()]
+            for folder in (run, other)]
+    assert logs[0] == logs[1], "log.csv differs"
+    verdicts = [json.loads((folder / "eval" / "metrics.json").read_text())["confusion"]
+                for folder in (run, other)]
+    assert verdicts[0] == verdicts[1], "the verdicts differ"
+    left = [path.name for path in run.iterdir() if path.suffix == ".tmp" or path.name == ".lock"]
+    assert not left, "%s are left" % left
+
+
+def check_kills(command, name):
+    """KILLS kills, five of them a run."""
+    whole = FOLDER / (name + "-whole")
+    checks.run(RETORT, *command, "--out", whole)
+    started = time.monotonic()
+    probe = start(*command, "--out", FOLDER / (name + "-probe"))
+    wait_for_epoch(probe, 1)
+    seconds = time.monotonic() - started
+    kill(probe)
+    for first in range(0, KILLS, 5):
+        killed = FOLDER / (name + "-killed")
+        finish_with_kills(command, killed, min(5, KILLS - first), seconds)
+        expect_same_run(whole, killed)
+        shutil.rmtree(killed)
+
+
+def killed_trainings_come_to_the_same_bits():
+    check_kills(("train", *SHORT), "train")
+
+
+def killed_distillations_come_to_the_same_bits():
+    check_kills(("distill", "--teacher", FOLDER / "train-whole" / "best.safetensors", *SHORT,
+                 "--seed", "2"), "distill")
+
+
+# --- a second process -------------------------------------------------------------------------
+
+
+def a_second_writer_is_refused():
+    run = FOLDER / "locked"
+    first = start("train", *ENDLESS, "--out", run)
+    try:
+        wait_for_epoch(first, 1)
+        for how in ("--resume", "--force"):
+            _, error = checks.run(RETORT, "train", *ENDLESS, "--out", run, how, status=1)
+            assert "%s: another process writes to it" % run in error, error
+        assert first.poll() is None
+    finally:
+        kill(first)
+    second = start("train", *ENDLESS, "--out", run, "--resume")
+    try:
+        wait_for_epoch(second, 1)
+        second.send_signal(signal.SIGINT)
+        _, error = second.communicate(timeout=60)
+    finally:
+        second.kill()
+    assert second.returncode == 130, error
+    assert not (run / ".lock").exists()
+
+
+# --- a folder that goes away --------------------------------------------------------------------
+
+
+def expect_end(process, message):
+    """It ends by itself with this message and the exit status of a failure."""
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1, (process.returncode, error)
+    assert error.splitlines()[-1].startswith("retort: cannot write %s/" % FOLDER), error
+    assert error.endswith(message + "\n"), error
+
+
+def expect_resumable(run):
+    """The last checkpoint is whole, and the run goes on from it."""
+    expect_whole_files(run)
+    rows = len((run / "log.csv").read_text().splitlines())
+    process = start("train", *ENDLESS, "--out", run, "--resume")
+    try:
+        told = next(line for line in process.stderr if line.startswith("epoch "))
+    finally:
+        kill(process)
+    epoch = int(told.split()[1].split("/")[0])
+    assert rows - 1 <= epoch <= rows, (rows, told)
+
+
+def a_folder_moved_under_way_ends_the_run():
+    run, moved = FOLDER / "here", FOLDER / "there"
+    process = start("train", *ENDLESS, "--out", run)
+    try:
+        wait_for_epoch(process, 2)
+        run.rename(moved)
+        expect_end(process, ": No such file or directory")
+    finally:
+        kill(process)
+    assert not run.exists()
+    expect_resumable(moved)
+
+
+def a_folder_that_becomes_read_only_ends_the_run():
+    bound = ()
+    if os.geteuid() == 0:  # whom permissions do not bind, but for this
+        bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    if bound and (not shutil.which("setpriv") or subprocess.run([*bound, "true"]).returncode):
+        print("             this superuser cannot be denied a folder: not tested")
+        return
+    run = FOLDER / "read-only"
+    process = start("train", *ENDLESS, "--out", run, before=bound)
+    try:
+        wait_for_epoch(process, 2)
+        run.chmod(0o555)
+        expect_end(process, ": Permission denied")
+        _, error = checks.run(*bound, RETORT, "train", *ENDLESS, "--out", run / "new", status=1)
+        assert "cannot create the folder %s/new: Permission denied" % run in error, error
+    finally:
+        kill(process)
+        run.chmod(0o755)
+    expect_resumable(run)
+
+
+def main():
+    global FOLDER
+    random.seed(SEED)
+    if checks.run(RETORT, "devices", "--json")[0].strip() == "[]":
+        print("there is no OpenCL device")
+        sys.exit(1 if os.environ.get("CI") else checks.SKIPPED)
+    with tempfile.TemporaryDirectory(prefix="retort-faults-") as folder:
+        FOLDER = pathlib.Path(folder)
+        checks.main((killed_trainings_come_to_the_same_bits,
+                     killed_distillations_come_to_the_same_bits,
+                     a_second_writer_is_refused,
+                     a_folder_moved_under_way_ends_the_run,
+                     a_folder_that_becomes_read_only_ends_the_run))
+
+
+main()
