@@ -192,6 +192,26 @@ static void write_changed(const char *old, const char *new)
     free(path);
 }
 
+/* 100 000 keys that are compared with each other would take minutes. */
+static void large_profiles_take_no_time(void **state)
+{
+    (void)state;
+    enum { KEYS = 100000 };
+    struct rt_choices *choices;
+    char *many = malloc(64 * KEYS), *end = many;
+    assert_non_null(many);
+    end += sprintf(end, "\"choices\": {");
+    for (int i = 0; i < KEYS; i++)
+        end += sprintf(end, "\"%d\":{\"batch\":1,\"variants\":[]},", i);
+    write_changed("\"choices\": {", many);
+    const double before = rt_clock_seconds();
+    assert_ok(rt_choices_create(&choices, &info));
+    assert_true(rt_clock_seconds() - before < 20);
+    assert_true(rt_choices_count(choices) > KEYS);
+    rt_choices_destroy(choices);
+    free(many);
+}
+
 static void damaged_and_foreign_profiles_are_ignored(void **state)
 {
     (void)state;
@@ -550,6 +570,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(cut_off_profiles_are_ignored),
+        cmocka_unit_test(large_profiles_take_no_time),
         cmocka_unit_test(damaged_and_foreign_profiles_are_ignored),
         cmocka_unit_test(a_key_may_be_known_to_have_no_choice),
         cmocka_unit_test(profiles_come_with_retort),

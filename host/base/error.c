@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef rt_fail
+#undef rt_fail_context
+
 #define MESSAGE_BYTES 16384 /* room for a kernel compiler's log */
 
 static _Thread_local char message[MESSAGE_BYTES];

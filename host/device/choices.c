@@ -122,7 +122,17 @@ static bool is_text(const json_t *root, const char *name, const char *expected)
     return text && strcmp(text, expected) == 0;
 }
 
-/* Adds the choices of a profile for the keys that have none. */
+static rt_status append(struct rt_choices *choices, const struct rt_choice *choice)
+{
+    rt_status status =
+        rt_grow(&choices->items, &choices->capacity, choices->count + 1, sizeof *choices->items);
+    if (status == RT_OK)
+        choices->items[choices->count++] = *choice;
+    return status;
+}
+
+/* Adds the choices of a profile for the keys that have none. The device's own is read first and
+ * holds no key twice: it is not searched, which would take minutes for a large one. */
 static rt_status read_choices(struct rt_choices *choices, const char *path, const json_t *root,
                               bool shipped)
 {
@@ -137,8 +147,8 @@ static rt_status read_choices(struct rt_choices *choices, const char *path, cons
         if (!read_choice(key, item, &choice))
             return rt_fail(RT_ERROR_FORMAT, "%s is damaged: its choice for '%.100s'", path, key);
         choice.shipped = shipped;
-        if (!rt_choices_find(choices, key))
-            RT_TRY(rt_choices_set(choices, &choice));
+        if (!shipped || !rt_choices_find(choices, key))
+            RT_TRY(append(choices, &choice));
     }
 end:
     return status;
@@ -262,11 +272,7 @@ rt_status rt_choices_set(struct rt_choices *choices, const struct rt_choice *cho
         *old = *choice;
         return RT_OK;
     }
-    rt_status status =
-        rt_grow(&choices->items, &choices->capacity, choices->count + 1, sizeof *choices->items);
-    if (status == RT_OK)
-        choices->items[choices->count++] = *choice;
-    return status;
+    return append(choices, choice);
 }
 
 struct rt_choices *rt_device_choices(struct rt_device *device)

@@ -96,7 +96,7 @@ static rt_status enqueue_slices(struct rt_device *device, const char *name, cl_k
     first.groups[longest] = groups / 2;
     second.groups[longest] -= groups / 2;
     second.from[longest] += groups / 2;
-    const double share = flops * (double)(groups / 2) / (double)groups;
+    const double share = flops * (double)first.groups[longest] / (double)groups;
     rt_status status = enqueue_slices(device, name, kernel, &first, share);
     return status < 0 ? status : enqueue_slices(device, name, kernel, &second, flops - share);
 }

@@ -84,7 +84,7 @@ static rt_status try_candidate(const struct rt_tuner *tuner, const struct candid
     char batch[16], seed[16], best[32], *output = NULL;
     const char *arguments[RT_TUNER_ARGUMENTS + 11] = {NULL};
     size_t count = 0;
-    while (tuner->command[count] && count < RT_TUNER_ARGUMENTS) {
+    while (count < RT_TUNER_ARGUMENTS && tuner->command[count]) {
         arguments[count] = tuner->command[count];
         count++;
     }

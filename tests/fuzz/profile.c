@@ -18,7 +18,7 @@ static const char *kernels(void)
 {
     static char name[17];
     struct rt_choices *choices;
-    char *path;
+    char *path = NULL;
     if (*name)
         return name;
     setenv("RETORT_PROFILE_DIR", fuzz_folder(), 1);
