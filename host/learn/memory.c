@@ -126,11 +126,15 @@ static void warn_of_normalisation(const struct rt_run *run)
 
 rt_status rt_memory_divide(struct rt_run *run)
 {
-    run->together = run->batch;
-    while (!fits(run, run->batch, run->together)) {
+    for (run->together = run->batch;; run->together /= 2) {
+        size_t bytes;
+        rt_status status = measure(run, run->batch, run->together, &bytes);
+        if (status == RT_ERROR_MEMORY) /* the host's, not the device's */
+            return status;
+        if (status == RT_OK && bytes <= limit_of(run).bytes)
+            break;
         if (run->together == 1 || !may_divide(run))
             return fail_too_large(run);
-        run->together /= 2;
     }
     if (run->together < run->batch)
         warn_of_normalisation(run);
