@@ -38,7 +38,7 @@ def start(*arguments, before=()):
 
 def kill(process):
     process.kill()
-    process.communicate()
+    return process.communicate()[1]
 
 
 # --- kills ----------------------------------------------------------------------------------
@@ -91,8 +91,8 @@ def finish_with_kills(command, run, kills, seconds):
         time.sleep(random.uniform(0, EPOCH_SECONDS))
         if number % 2:
             wait_for_saving(process, run)
-        kill(process)
-        assert process.returncode == -signal.SIGKILL, "the run ended before it could be killed"
+        error = kill(process)
+        assert process.returncode == -signal.SIGKILL, "it ended before it could be killed: " + error
         expect_whole_files(run)
     checks.run(RETORT, *command, "--out", run, *resume(run))
 

@@ -191,6 +191,29 @@ static void no_gnuplot_is_no_failure(void **state)
     assert_fails(rt_report_metrics("/dev/null/x", &model, &metrics), RT_ERROR_IO, "/dev/null/x");
 }
 
+static void names_of_classes_are_no_commands(void **state)
+{
+    (void)state;
+    static struct rt_model_info model;
+    static struct rt_metrics metrics;
+    static const char *const names[] = {"'; system('touch done-1') #", "`touch done-2`",
+                                        "\"; $(touch done-3)\\"};
+    char out[128], file[192];
+    make_metrics(&model, &metrics);
+    for (int i = 0; i < 3; i++)
+        strcpy(model.palette.classes[i].name, names[i]);
+    snprintf(out, sizeof out, "%s/commands", folder);
+    assert_ok(rt_report_metrics(out, &model, &metrics));
+    for (int i = 1; i <= 3; i++) {
+        snprintf(file, sizeof file, "%s/done-%d", out, i);
+        assert_false(rt_path_exists(file));
+    }
+    snprintf(file, sizeof file, "%s/confusion.png", out);
+    assert_int_equal(rt_path_exists(file), have_gnuplot());
+    snprintf(file, sizeof file, "%s/precision_recall.png", out);
+    assert_int_equal(rt_path_exists(file), have_gnuplot());
+}
+
 /* RUN/config.json and RUN/eval/metrics.json, as an evaluated run has them. */
 static void make_run(const char *run, const char *config, const char *network)
 {
@@ -257,6 +280,26 @@ static void counts_beyond_reason_are_no_counts(void **state)
     free(page);
 }
 
+/* A metrics.json of somebody else's, whose colour is a style. */
+static void a_page_fetches_nothing(void **state)
+{
+    (void)state;
+    char run[128], out[128], *text, *page;
+    size_t size;
+    make_run("styled", "{}", "unet:4");
+    assert_ok(rt_file_read(path_of("styled/eval/metrics.json"), 1 << 20, &text, &size));
+    memcpy(text + (position(text, "#FEDD3A") - text), "url(//x", 7);
+    write_text("styled/eval/metrics.json", text);
+    free(text);
+    snprintf(run, sizeof run, "%s/styled", folder);
+    snprintf(out, sizeof out, "%s/styled.html", folder);
+    assert_ok(rt_report_html(out, (const char *const[]){run}, 1));
+    assert_ok(rt_file_read(out, 1 << 26, &page, &size));
+    assert_null(strstr(page, "url("));
+    position(page, "background:#6EC1E4");
+    free(page);
+}
+
 static void pages_need_evaluated_runs(void **state)
 {
     (void)state;
@@ -286,7 +329,9 @@ int main(void)
         TEST(no_gnuplot_is_no_failure),
         TEST(a_page_tells_roles_and_escapes),
         TEST(counts_beyond_reason_are_no_counts),
+        TEST(a_page_fetches_nothing),
         TEST(pages_need_evaluated_runs),
+        TEST(names_of_classes_are_no_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "device/internal.h"
@@ -305,9 +306,9 @@ static json_t *choice_to_json(const struct rt_choice *choice)
 {
     json_t *variants = json_array();
     for (int i = 0; i < choice->count; i++)
-        json_array_append_new(
-            variants, json_pack("{s:s, s:f, s:f}", "name", choice->variants[i].name, "seconds",
-                                choice->variants[i].seconds, "error", choice->variants[i].error));
+        rt_json_append(&variants,
+                       json_pack("{s:s, s:f, s:f}", "name", choice->variants[i].name, "seconds",
+                                 choice->variants[i].seconds, "error", choice->variants[i].error));
     return json_pack("{s:i, s:o}", "batch", choice->batch, "variants", variants);
 }
 
@@ -328,12 +329,12 @@ rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_dev
     root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:O}", "format", FORMAT_VERSION, "platform",
                      info->platform_name, "type", rt_device_type_name(info->type), "device",
                      info->name, "driver", info->driver, "kernels", kernels, "choices", items);
-    text = root && complete ? json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
-    if (!text)
+    if (!root || !complete)
         RT_TRY(rt_fail(RT_ERROR_MEMORY,
                        "cannot write %s: out of memory, or the name of the device "
                        "or driver is no UTF-8",
                        choices->path));
+    RT_TRY(rt_json_text(&text, root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)));
     RT_TRY(rt_copy_text(&folder, choices->path));
     *strrchr(folder, '/') = 0;
     RT_TRY(*folder ? rt_folder_create(folder) : RT_OK);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "learn/names.h"
@@ -17,7 +18,7 @@ static json_t *teaching_json(const struct rt_train_options *options)
 {
     json_t *paths = json_array();
     for (int i = 0; i < options->teacher_count; i++)
-        json_array_append_new(paths, json_string(options->teachers[i]));
+        rt_json_append(&paths, json_string(options->teachers[i]));
     return json_pack("{s:o, s:s, s:f, s:f}", "teachers", paths, "soft",
                      rt_soft_loss_names[options->soft], "alpha", (double)options->alpha,
                      "temperature", (double)options->temperature);
@@ -82,8 +83,11 @@ static rt_status read_config(json_t **config, const char *path)
     rt_status status = rt_file_read(path, CONFIG_BYTES_MAX, &text, &size);
     if (status < 0)
         return status;
-    *config = json_loadb(text, size, 0, NULL);
+    json_error_t error;
+    *config = json_loadb(text, size, 0, &error);
     free(text);
+    if (!*config && !*error.text) /* the text of every error but this one is told */
+        return rt_fail(RT_ERROR_MEMORY, "cannot read %s: out of memory", path);
     const char *format = json_string_value(json_object_get(*config, "format"));
     if (format && strcmp(format, FORMAT) == 0)
         return RT_OK;
@@ -92,12 +96,13 @@ static rt_status read_config(json_t **config, const char *path)
     return rt_fail(RT_ERROR_FORMAT, "%s is not the config.json of a retort run", path);
 }
 
-bool rt_config_is_ours(const char *path)
+rt_status rt_config_is_ours(const char *path, bool *ours)
 {
-    json_t *config;
-    bool ours = read_config(&config, path) == RT_OK;
+    json_t *config = NULL;
+    rt_status status = rt_path_exists(path) ? read_config(&config, path) : RT_ERROR_FORMAT;
+    *ours = status == RT_OK;
     json_decref(config);
-    return ours;
+    return status == RT_ERROR_FORMAT ? RT_OK : status;
 }
 
 rt_status rt_config_write(const char *path, const struct rt_train_options *options,
@@ -107,9 +112,10 @@ rt_status rt_config_write(const char *path, const struct rt_train_options *optio
     rt_status status = make_config(&config, options, device);
     if (status < 0)
         return status;
-    char *text = json_dumps(config, JSON_INDENT(2) | FLOATS);
-    status = text ? rt_file_write(path, text, strlen(text))
-                  : rt_fail(RT_ERROR_MEMORY, "cannot write %s: out of memory", path);
+    char *text;
+    status = rt_json_text(&text, config, JSON_INDENT(2) | FLOATS);
+    if (status == RT_OK)
+        status = rt_file_write(path, text, strlen(text));
     free(text);
     json_decref(config);
     return status;

@@ -7,8 +7,9 @@
 #include "base/error.h"
 #include "retort/learn.h"
 
-/* Whether the file is one that rt_config_write wrote; false too where there is none. */
-bool rt_config_is_ours(const char *path);
+/* Whether the file is one that rt_config_write wrote; not so where there is none.
+ * Errors: IO (it cannot be read), MEMORY. */
+rt_status rt_config_is_ours(const char *path, bool *ours);
 
 /* Writes what decides over the run's result, and the device's name for the reader.
  * Errors: IO, MEMORY. */

@@ -76,37 +76,42 @@ end:
     return status;
 }
 
-static bool fits(const struct rt_run *run, int batch, struct rt_way way)
-{
-    size_t bytes;
-    return measure(run, batch, way, &bytes) == RT_OK && bytes <= limit_of(run).bytes;
-}
-
 /* The first way that fits of those with at least so many patches together: it is quicker to divide
- * a step than to recompute. */
-static bool find_way(const struct rt_run *run, int batch, int least, struct rt_way *way)
+ * a step than to recompute. way->together is 0 where none does. Errors: MEMORY (the host's). */
+static rt_status find_way(const struct rt_run *run, int batch, int least, struct rt_way *way)
 {
     const enum rt_plan last = frugal_way(run, batch).plan;
     for (way->plan = RT_PLAN_TRAINING; way->plan <= last; way->plan++)
-        for (way->together = batch; way->together >= least; way->together /= 2)
-            if (fits(run, batch, *way))
-                return true;
-    return false;
+        for (way->together = batch; way->together >= least; way->together /= 2) {
+            size_t bytes;
+            rt_status status = measure(run, batch, *way, &bytes);
+            if (status == RT_ERROR_MEMORY)
+                return status;
+            if (status == RT_OK && bytes <= limit_of(run).bytes)
+                return RT_OK;
+        }
+    way->together = 0;
+    return RT_OK;
 }
 
-/* The largest batch below the one asked for that could be trained with; 0: not even 1. */
-static int largest_batch(const struct rt_run *run)
+/* The largest batch below the one asked for that could be trained with; 0: not even 1.
+ * Errors: MEMORY. */
+static rt_status find_largest_batch(const struct rt_run *run, int *largest)
 {
-    int fitting = 0, too_large = run->batch;
-    while (too_large - fitting > 1) {
-        int batch = fitting + (too_large - fitting) / 2;
+    rt_status status = RT_OK;
+    int too_large = run->batch;
+    *largest = 0;
+    while (too_large - *largest > 1) {
+        int batch = *largest + (too_large - *largest) / 2;
         struct rt_way way;
-        if (find_way(run, batch, frugal_way(run, batch).together, &way))
-            fitting = batch;
+        RT_TRY(find_way(run, batch, frugal_way(run, batch).together, &way));
+        if (way.together > 0)
+            *largest = batch;
         else
             too_large = batch;
     }
-    return fitting;
+end:
+    return status;
 }
 
 /* "steps of 8 patches need 412 MiB (431755264 bytes) of device memory, and the limit is ..." */
@@ -131,8 +136,10 @@ static void describe_need(const struct rt_run *run, char *text, size_t size)
 static rt_status fail_too_large(const struct rt_run *run)
 {
     const rt_status status = limit_of(run).given ? RT_ERROR_ARGUMENT : RT_ERROR_DEVICE;
-    const int batch = largest_batch(run);
     char need[512];
+    int batch;
+    if (find_largest_batch(run, &batch) < 0)
+        return RT_ERROR_MEMORY;
     describe_need(run, need, sizeof need);
     if (batch == 0)
         return rt_fail(status, "%s; not even --batch 1 fits: use smaller patches or networks",
@@ -153,16 +160,20 @@ rt_status rt_memory_choose(struct rt_run *run)
     /* Batch normalisation: the largest parts, be it with more work. */
     const int smallest = frugal_way(run, run->batch).together;
     int least = has_batch_norm(run) ? run->batch : smallest;
-    while (!find_way(run, run->batch, least, &run->way)) {
+    rt_status status = RT_OK;
+    RT_TRY(find_way(run, run->batch, least, &run->way));
+    while (run->way.together == 0) {
         least /= 2;
         if (least < smallest)
             return fail_too_large(run);
+        RT_TRY(find_way(run, run->batch, least, &run->way));
     }
     if (run->way.together < run->batch && has_batch_norm(run))
         rt_warn("batch normalisation takes its statistics from the %d patches that fit at a time, "
                 "not from all %d of a step: the result differs from a run without a memory limit",
                 run->way.together, run->batch);
-    return RT_OK;
+end:
+    return status;
 }
 
 void rt_memory_tell(const struct rt_run *run)

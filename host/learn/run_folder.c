@@ -64,11 +64,13 @@ rt_status rt_run_folder_check(struct rt_run_folder *folder, const struct rt_trai
     if (options->resume && options->force)
         return rt_fail(RT_ERROR_ARGUMENT,
                        "cannot both resume the run in %s and replace it by force", options->out);
+    bool holds_run;
     rt_status status =
         rt_path_is_folder(options->out) ? rt_lock_folder(&folder->lock, options->out) : RT_OK;
+    if (status == RT_OK)
+        status = rt_config_is_ours(folder->config, &holds_run);
     if (status < 0)
         return status;
-    bool holds_run = rt_config_is_ours(folder->config);
     if (options->resume && holds_run)
         return rt_config_expect(folder->config, options, device);
     if (options->resume)

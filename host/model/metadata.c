@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "model/internal.h"
 
 #define FORMAT_VERSION 1
@@ -23,15 +24,12 @@ static json_t *palette_to_json(const struct rt_palette *palette)
         const struct rt_class *class = &palette->classes[i];
         char color[8];
         snprintf(color, sizeof color, "#%02X%02X%02X", class->rgb[0], class->rgb[1], class->rgb[2]);
-        json_array_append_new(classes,
-                              json_pack("{s:s, s:s}", "name", class->name, "color", color));
+        rt_json_append(&classes, json_pack("{s:s, s:s}", "name", class->name, "color", color));
     }
-    bool complete = json_array_size(classes) == (size_t)palette->count;
     const char *unlabeled =
         palette->unlabeled >= 0 ? palette->classes[palette->unlabeled].name : NULL;
-    json_t *value = json_pack("{s:s, s:o, s:s*}", "name", palette->name, "classes", classes,
-                              "unlabeled", unlabeled);
-    if (!complete) {
+    json_t *value = json_pack("{s:s, s:o}", "name", palette->name, "classes", classes);
+    if (unlabeled && json_object_set_new(value, "unlabeled", json_string(unlabeled)) != 0) {
         json_decref(value);
         value = NULL;
     }
@@ -51,11 +49,14 @@ rt_status rt_model_info_write(const struct rt_model_info *info, char **text)
     json_t *value = json_pack("{s:i, s:s, s:i, s:i, s:o, s:o}", "format", FORMAT_VERSION, "network",
                               info->network, "channels", info->channels, "patch", info->patch,
                               "palette", palette, "scaling", scaling);
-    *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+    *text = NULL;
+    rt_status status =
+        value ? rt_json_text(text, value, JSON_COMPACT)
+              : rt_fail(RT_ERROR_ARGUMENT,
+                        "cannot write the model's description: a class's name is no UTF-8, the "
+                        "scaling is not finite, or memory is short");
     json_decref(value);
-    return *text ? RT_OK
-                 : rt_fail(RT_ERROR_ARGUMENT, "cannot write the model's description: a class's "
-                                              "name is no UTF-8, or the scaling is not finite");
+    return status;
 }
 
 static rt_status fail_info(const char *what)

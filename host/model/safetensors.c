@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 #define HEADER_BYTES_MAX 100000000
@@ -29,7 +30,8 @@ static size_t entry_size(const struct rt_safetensors_entry *entry)
 
 static rt_status fail_json(const char *what)
 {
-    return rt_fail(RT_ERROR_ARGUMENT, "cannot write '%s' as JSON: it is no UTF-8 text", what);
+    return rt_fail(RT_ERROR_ARGUMENT,
+                   "cannot write '%s' as JSON: it is no UTF-8 text, or memory is short", what);
 }
 
 static rt_status add_entry(json_t *header, const struct rt_safetensors_entry *entry, size_t *offset)
@@ -37,7 +39,7 @@ static rt_status add_entry(json_t *header, const struct rt_safetensors_entry *en
     size_t end = *offset + entry_size(entry) * sizeof(float);
     json_t *shape = json_array();
     for (int i = 0; i < entry->dimensions; i++)
-        json_array_append_new(shape, json_integer((json_int_t)entry->shape[i]));
+        rt_json_append(&shape, json_integer((json_int_t)entry->shape[i]));
     json_t *value = json_pack("{s:s, s:o, s:[I, I]}", "dtype", "F32", "shape", shape,
                               "data_offsets", (json_int_t)*offset, (json_int_t)end);
     *offset = end;
@@ -53,7 +55,8 @@ static rt_status make_header(const struct rt_safetensors_entry *entries, size_t 
     json_t *header = json_object(), *metadata = json_object();
     char *compact = NULL;
     size_t offset = 0;
-    json_object_set(header, METADATA, metadata);
+    if (json_object_set(header, METADATA, metadata) != 0)
+        RT_TRY(rt_fail(RT_ERROR_MEMORY, "cannot write a header of %zu tensors", count));
     for (size_t i = 0; i < text_count; i++)
         if (json_object_set_new(metadata, texts[i].key, json_string(texts[i].value)) != 0) {
             status = fail_json(texts[i].value);
@@ -61,11 +64,7 @@ static rt_status make_header(const struct rt_safetensors_entry *entries, size_t 
         }
     for (size_t i = 0; i < count; i++)
         RT_TRY(add_entry(header, &entries[i], &offset));
-    compact = json_dumps(header, JSON_COMPACT);
-    if (!compact) {
-        status = rt_fail(RT_ERROR_MEMORY, "cannot write a header of %zu tensors", count);
-        goto end;
-    }
+    RT_TRY(rt_json_text(&compact, header, JSON_COMPACT));
     status = rt_format(text, "%s%*s", compact, (int)((8 - strlen(compact) % 8) % 8), "");
 end:
     free(compact);

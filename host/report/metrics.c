@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "report/plot.h"
 #include "retort/report.h"
@@ -29,7 +30,7 @@ static json_t *classes_json(const struct rt_palette *palette, const struct rt_me
 {
     json_t *list = json_array();
     for (int c = 0; c < metrics->classes; c++)
-        json_array_append_new(list, class_json(&palette->classes[c], &metrics->of[c]));
+        rt_json_append(&list, class_json(&palette->classes[c], &metrics->of[c]));
     return list;
 }
 
@@ -40,9 +41,9 @@ static json_t *confusion_json(const struct rt_metrics *metrics)
     for (int t = 0; t < metrics->classes; t++) {
         json_t *row = json_array();
         for (int p = 0; p < metrics->classes; p++)
-            json_array_append_new(
-                row, json_integer((json_int_t)metrics->confusion[t * metrics->classes + p]));
-        json_array_append_new(rows, row);
+            rt_json_append(&row,
+                           json_integer((json_int_t)metrics->confusion[t * metrics->classes + p]));
+        rt_json_append(&rows, row);
     }
     return rows;
 }
@@ -62,12 +63,7 @@ static rt_status write_json(const char *folder, const struct rt_model_info *mode
         "milliseconds_per_image", number(metrics->milliseconds_per_image), "peak_device_bytes",
         (json_int_t)metrics->peak_device_bytes, "classes", classes_json(palette, metrics),
         "confusion", confusion_json(metrics));
-    if (root)
-        text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    if (!text) {
-        status = rt_fail(RT_ERROR_MEMORY, "cannot write %s/metrics.json: out of memory", folder);
-        goto end;
-    }
+    RT_TRY(rt_json_text(&text, root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)));
     RT_TRY(rt_path_join(&path, folder, "metrics.json"));
     status = rt_file_write(path, text, strlen(text));
 end:

@@ -261,6 +261,13 @@ static void put_comparison(const struct report *report)
           page);
 }
 
+/* Nothing but a colour goes into a style: another text could make a browser fetch something. */
+static void put_swatch(FILE *page, const char *color)
+{
+    if (strlen(color) == 7 && color[0] == '#' && strspn(color + 1, "0123456789ABCDEFabcdef") == 6)
+        fprintf(page, "<span class=\"swatch\" style=\"background:%s\"></span>", color);
+}
+
 /* IoU by class and run, where all runs have the first one's classes. */
 static void put_classes(const struct report *report)
 {
@@ -273,9 +280,8 @@ static void put_classes(const struct report *report)
     fputs("</tr>\n", page);
     for (size_t c = 0; c < json_array_size(classes); c++) {
         const json_t *class = json_array_get(classes, c);
-        fputs("<tr><td><span class=\"swatch\" style=\"background:", page);
-        rt_html_text(page, text_of(class, "color"));
-        fputs("\"></span>", page);
+        fputs("<tr><td>", page);
+        put_swatch(page, text_of(class, "color"));
         rt_html_text(page, text_of(class, "name"));
         fputs("</td>", page);
         put_count(page, number_of(class, "support"));

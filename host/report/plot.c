@@ -81,8 +81,8 @@ void rt_csv_text(FILE *stream, const char *text)
     fputc('"', stream);
 }
 
-/* Runs `gnuplot FILE` in the folder with its output dropped; the error, or 0 with its exit status
- * in *exit_status. */
+/* Runs `gnuplot -d FILE`, with none of the user's settings, in the folder with its output dropped;
+ * the error, or 0 with its exit status in *exit_status. */
 static int run_gnuplot(const char *folder, char *file, int *exit_status)
 {
     posix_spawn_file_actions_t actions;
@@ -94,8 +94,8 @@ static int run_gnuplot(const char *folder, char *file, int *exit_status)
     for (int stream = STDIN_FILENO; stream <= STDERR_FILENO && !error; stream++)
         error = posix_spawn_file_actions_addopen(&actions, stream, "/dev/null", O_RDWR, 0);
     if (!error)
-        error = posix_spawnp(&child, "gnuplot", &actions, NULL, (char *[]){"gnuplot", file, NULL},
-                             environ);
+        error = posix_spawnp(&child, "gnuplot", &actions, NULL,
+                             (char *[]){"gnuplot", "-d", file, NULL}, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (error)
         return error;

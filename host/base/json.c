@@ -1,0 +1,27 @@
+#include "base/json.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+
+void rt_json_append(json_t **array, json_t *item)
+{
+    if (json_array_append_new(*array, item) == 0)
+        return;
+    json_decref(*array);
+    *array = NULL;
+}
+
+rt_status rt_json_text(char **text, const json_t *value, size_t flags)
+{
+    *text = NULL;
+    size_t size = value ? json_dumpb(value, NULL, 0, flags) : 0;
+    if (size == 0)
+        return rt_fail(RT_ERROR_MEMORY, "cannot write JSON: out of memory");
+    rt_status status = rt_alloc(text, size + 1, 1);
+    if (status < 0 || json_dumpb(value, *text, size, flags) == size)
+        return status;
+    free(*text);
+    *text = NULL;
+    return rt_fail(RT_ERROR_MEMORY, "cannot write JSON: out of memory");
+}

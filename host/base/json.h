@@ -1,0 +1,17 @@
+/* What jansson leaves to its callers: noticing that memory was short. */
+#ifndef RT_BASE_JSON_H
+#define RT_BASE_JSON_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+
+/* Adds the item to the array, and owns it from here on. Where that fails, or the item is NULL, the
+ * array is released and becomes NULL, with which json_pack fails; a NULL array stays so. */
+void rt_json_append(json_t **array, json_t *item);
+
+/* The value as text, released by free(); json_dumps may leave out a word when memory is short.
+ * Errors: MEMORY, also for a NULL value. */
+rt_status rt_json_text(char **text, const json_t *value, size_t flags);
+
+#endif
