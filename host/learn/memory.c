@@ -27,10 +27,13 @@ static bool has_dice(const struct rt_run *run)
     return run->options->loss == RT_HARD_DICE || run->options->loss == RT_HARD_DICE_FOCAL;
 }
 
-static bool has_batch_norm(const struct rt_run *run)
+/* Errors: MEMORY. */
+static rt_status find_batch_norm(const struct rt_run *run, bool *found)
 {
     struct rt_unet unet;
-    return rt_unet_parse(&unet, run->options->network) == RT_OK && unet.norm == RT_UNET_BATCH_NORM;
+    rt_status status = rt_unet_parse(&unet, run->options->network);
+    *found = status == RT_OK && unet.norm == RT_UNET_BATCH_NORM;
+    return status;
 }
 
 /* Whoever asked for a limit gets steps that take less memory. */
@@ -159,8 +162,10 @@ rt_status rt_memory_choose(struct rt_run *run)
 {
     /* Batch normalisation: the largest parts, be it with more work. */
     const int smallest = frugal_way(run, run->batch).together;
-    int least = has_batch_norm(run) ? run->batch : smallest;
     rt_status status = RT_OK;
+    bool batch_norm;
+    RT_TRY(find_batch_norm(run, &batch_norm));
+    int least = batch_norm ? run->batch : smallest;
     RT_TRY(find_way(run, run->batch, least, &run->way));
     while (run->way.together == 0) {
         least /= 2;
@@ -168,7 +173,7 @@ rt_status rt_memory_choose(struct rt_run *run)
             return fail_too_large(run);
         RT_TRY(find_way(run, run->batch, least, &run->way));
     }
-    if (run->way.together < run->batch && has_batch_norm(run))
+    if (run->way.together < run->batch && batch_norm)
         rt_warn("batch normalisation takes its statistics from the %d patches that fit at a time, "
                 "not from all %d of a step: the result differs from a run without a memory limit",
                 run->way.together, run->batch);

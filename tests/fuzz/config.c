@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct rt_data_recipe recipe;
     struct rt_train_options options;
     const char *path = fuzz_file("config.json", data, size);
-    if (!rt_config_is_ours(path))
+    bool ours;
+    if (rt_config_is_ours(path, &ours) < 0 || !ours)
         return 0;
     if (rt_data_recipe_read(&recipe, path) == RT_OK)
         rt_data_recipe_finish(&recipe);
