@@ -10,11 +10,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "data_files.h"
 #include "retort/learn.h"
-
-static struct rt_device *device;
-static char folder[64];
+#include "run_device.h"
 
 /* --- allocations that fail ------------------------------------------------------------------ */
 
@@ -215,25 +212,9 @@ static void so_may_every_one_of_the_json_library(void **state)
 
 static int start(void **state)
 {
-    (void)state;
-    struct rt_device_info *devices;
-    size_t count;
     left = -1;
     json_set_alloc_funcs(json_malloc, free);
-    assert_ok(rt_device_list(&devices, &count));
-    free(devices);
-    if (count > 0)
-        assert_ok(rt_device_open(&device, NULL));
-    make_test_folder(folder);
-    return 0;
-}
-
-static int finish(void **state)
-{
-    (void)state;
-    rt_device_close(device);
-    remove_test_folder(folder);
-    return 0;
+    return open_device(state);
 }
 
 int main(void)
@@ -242,5 +223,5 @@ int main(void)
         cmocka_unit_test(every_allocation_of_a_run_may_fail),
         cmocka_unit_test(so_may_every_one_of_the_json_library),
     };
-    return cmocka_run_group_tests(tests, start, finish);
+    return cmocka_run_group_tests(tests, start, close_device);
 }

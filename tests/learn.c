@@ -9,11 +9,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "data_files.h"
 #include "retort/learn.h"
-
-static struct rt_device *device;
-static char folder[64];
+#include "run_device.h"
 
 static void keep_warnings(void *user, enum rt_log_level level, const char *message)
 {
@@ -22,35 +19,11 @@ static void keep_warnings(void *user, enum rt_log_level level, const char *messa
         fprintf(stderr, "warning: %s\n", message);
 }
 
-static int open_device(void **state)
+static int start(void **state)
 {
-    (void)state;
-    struct rt_device_info *devices;
-    size_t count;
     rt_log_set(keep_warnings, NULL);
-    assert_ok(rt_device_list(&devices, &count));
-    free(devices);
-    if (count > 0)
-        assert_ok(rt_device_open(&device, NULL));
-    make_test_folder(folder);
-    return 0;
+    return open_device(state);
 }
-
-static int close_device(void **state)
-{
-    (void)state;
-    rt_device_close(device);
-    remove_test_folder(folder);
-    return 0;
-}
-
-#define NEED_DEVICE()                                                                              \
-    do {                                                                                           \
-        if (!device) {                                                                             \
-            print_message("there is no OpenCL device\n");                                          \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
 
 /* A short run of a small network on 64 patches, of which 13 are held out. */
 static struct rt_train_options small_run(const char *out)
@@ -586,5 +559,5 @@ int main(void)
         cmocka_unit_test(transfer_images_lengthen_an_epoch),
         cmocka_unit_test(a_distilled_student_beats_its_twin),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, start, close_device);
 }

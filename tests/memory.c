@@ -8,13 +8,11 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "data_files.h"
 #include "device/internal.h"
 #include "model/safetensors.h"
 #include "retort/learn.h"
+#include "run_device.h"
 
-static struct rt_device *device;
-static char folder[64];
 static char announced[256]; /* the last run's line on its memory */
 static char warning[512];   /* and its last warning */
 static int warnings;
@@ -30,35 +28,11 @@ static void keep(void *user, enum rt_log_level level, const char *message)
     }
 }
 
-static int open_device(void **state)
+static int start(void **state)
 {
-    (void)state;
-    struct rt_device_info *devices;
-    size_t count;
     rt_log_set(keep, NULL);
-    assert_ok(rt_device_list(&devices, &count));
-    free(devices);
-    if (count > 0)
-        assert_ok(rt_device_open(&device, NULL));
-    make_test_folder(folder);
-    return 0;
+    return open_device(state);
 }
-
-static int close_device(void **state)
-{
-    (void)state;
-    rt_device_close(device);
-    remove_test_folder(folder);
-    return 0;
-}
-
-#define NEED_DEVICE()                                                                              \
-    do {                                                                                           \
-        if (!device) {                                                                             \
-            print_message("there is no OpenCL device\n");                                          \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
 
 /* An epoch of 7 steps on 51 patches, with dropout; RUN below the test's folder is replaced. */
 static struct rt_train_options small_run(char **out, const char *name)
@@ -526,5 +500,5 @@ int main(void)
         cmocka_unit_test(dice_takes_whole_steps),
         cmocka_unit_test(a_small_device_is_told),
     };
-    return cmocka_run_group_tests(tests, open_device, close_device);
+    return cmocka_run_group_tests(tests, start, close_device);
 }
