@@ -64,7 +64,7 @@ rt_status rt_run_folder_check(struct rt_run_folder *folder, const struct rt_trai
     if (options->resume && options->force)
         return rt_fail(RT_ERROR_ARGUMENT,
                        "cannot both resume the run in %s and replace it by force", options->out);
-    bool holds_run;
+    bool holds_run = false;
     rt_status status =
         rt_path_is_folder(options->out) ? rt_lock_folder(&folder->lock, options->out) : RT_OK;
     if (status == RT_OK)
