@@ -5,6 +5,13 @@
 
 #define TENSOR(x) __global float *x, ulong x##_offset, ulong x##_stride, uint x##_plane
 
+#ifndef EXACT
+#define EXACT 0 /* 1: the same bits on every device; see rt_device_set_math */
+#endif
+#if EXACT
+#pragma OPENCL FP_CONTRACT OFF
+#endif
+
 #ifndef VEC
 #define VEC 4 /* floats in `vec`: 1, 4, 8 or 16 */
 #endif

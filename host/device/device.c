@@ -78,6 +78,16 @@ enum rt_conv rt_device_conv(const struct rt_device *device)
     return device->conv;
 }
 
+void rt_device_set_math(struct rt_device *device, enum rt_math math)
+{
+    device->math = math;
+}
+
+bool rt_device_is_exact(const struct rt_device *device)
+{
+    return device->math == RT_MATH_EXACT;
+}
+
 size_t rt_device_bytes(const struct rt_device *device)
 {
     return device->bytes;

@@ -150,6 +150,9 @@ bool rt_device_is_cpu(const struct rt_device *device);
 
 enum rt_conv rt_device_conv(const struct rt_device *device);
 
+/* Whether kernels, built with EXACT=1, compute in their stated orders; see rt_device_set_math. */
+bool rt_device_is_exact(const struct rt_device *device);
+
 /* --- choices among variants --------------------------------------------------------------- */
 
 #define RT_CHOICE_KEY_BYTES 96

@@ -24,6 +24,7 @@ struct rt_device {
     struct rt_profile *profile;
     struct rt_choices *choices;
     enum rt_conv conv;
+    enum rt_math math;
     bool rehearsing;               /* launches are not queued */
     bool gemm_checked, gemm_packs; /* the latter: never by CLBlast's kernel for small products */
     struct rt_buffer *gemm_memory; /* gemm.c: what CLBlast packs operands into; may be NULL */

@@ -96,6 +96,11 @@ static rt_status compile(struct rt_device *device, const char *file,
     return status;
 }
 
+static const char *math_option(const struct rt_device *device)
+{
+    return rt_device_is_exact(device) ? " -DEXACT=1" : "";
+}
+
 /* The program from the cache, else from its source. */
 static rt_status build(struct rt_device *device, const char *file, const char *options,
                        cl_program *program)
@@ -106,10 +111,10 @@ static rt_status build(struct rt_device *device, const char *file, const char *o
     RT_TRY(source_text("common.cl", &common));
     RT_TRY(source_text(file, &text));
     if (strstr(options, "-DVEC="))
-        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 %s", options));
+        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 %s%s", options, math_option(device)));
     else
-        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DVEC=%d %s", rt_device_vector(device),
-                         options));
+        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DVEC=%d %s%s", rt_device_vector(device),
+                         options, math_option(device)));
     const struct rt_program_source source = {common, text, all_options};
     *program = rt_program_cache_load(device, &source);
     const bool cached = *program;
@@ -132,7 +137,7 @@ static rt_status find_program(struct rt_device *device, const char *file, const 
     rt_status status = RT_OK;
     char *key = NULL;
     struct rt_program *entry = NULL;
-    RT_TRY(rt_format(&key, "%s %s", file, options));
+    RT_TRY(rt_format(&key, "%s %s%s", file, options, math_option(device)));
     for (entry = device->programs; entry; entry = entry->next) {
         if (strcmp(entry->key, key) == 0) {
             *found = entry->program;
@@ -188,7 +193,7 @@ rt_status rt_device_kernel(struct rt_device *device, const char *file, const cha
     rt_status status = RT_OK;
     struct rt_kernel *made = NULL;
     char *key = NULL;
-    RT_TRY(rt_format(&key, "%s %s %s", file, name, options));
+    RT_TRY(rt_format(&key, "%s %s %s%s", file, name, options, math_option(device)));
     for (struct rt_kernel *entry = device->kernels; entry; entry = entry->next) {
         if (strcmp(entry->key, key) == 0) {
             *kernel = entry;

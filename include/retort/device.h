@@ -71,6 +71,13 @@ const struct rt_device_info *rt_device_describe(const struct rt_device *device);
 enum rt_conv { RT_CONV_AUTO, RT_CONV_DIRECT, RT_CONV_GEMM, RT_CONV_WINOGRAD, RT_CONV_TILED };
 void rt_device_set_conv(struct rt_device *device, enum rt_conv conv);
 
+/* FAST, the state at start, computes in whatever order the device is fastest in. EXACT computes
+ * every operation in the one order that its kernels state, whatever the device, with the same bits
+ * on all that conform to OpenCL 1.2 and keep denormal numbers. To be set before anything is
+ * computed. */
+enum rt_math { RT_MATH_FAST, RT_MATH_EXACT };
+void rt_device_set_math(struct rt_device *device, enum rt_math math);
+
 /* The most device memory that buffers have held at one time since the last reset, in bytes. */
 size_t rt_device_peak_bytes(const struct rt_device *device);
 void rt_device_reset_peak(struct rt_device *device);
