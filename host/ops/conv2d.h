@@ -32,7 +32,9 @@ extern const struct rt_conv2d_variant rt_conv2d_direct, /* register tiles; strid
     rt_conv2d_plain,                                    /* any stride */
     rt_conv2d_gemm,                                     /* products of matrices; any stride */
     rt_conv2d_winograd,                                 /* F(4x4, 3x3) in local memory; on CPUs */
-    rt_conv2d_tiled; /* tiles in local memory, shared by a work-group; stride 1 */
+    rt_conv2d_tiled,     /* tiles in local memory, shared by a work-group; stride 1 */
+    rt_conv2d_winograd2, /* F(2x2, 3x3) in steps through global memory */
+    rt_conv2d_winograd4; /* F(4x4, 3x3), likewise */
 
 /* All of them, in the order of preference; NULL ends the list. */
 extern const struct rt_conv2d_variant *const rt_conv2d_variants[];

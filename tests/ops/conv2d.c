@@ -106,9 +106,8 @@ static void products_of_matrices(void **state)
 
 /* The same sizes and more: tiles past every edge, vectors of several rows and images, channels that
  * fill no group. */
-static void winograd(void **state)
+static void check_winograd(enum rt_conv conv)
 {
-    (void)state;
     static const struct {
         struct rt_shape x;
         int channels;
@@ -118,10 +117,23 @@ static void winograd(void **state)
         {{2, 40, 6, 10}, 4}, {{1, 20, 12, 33}, 70},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        check_as(RT_CONV_WINOGRAD, cases[i].x, cases[i].channels, 3, 1, i % 3 != 1,
+        check_as(conv, cases[i].x, cases[i].channels, 3, 1, i % 3 != 1,
                  i % 2   ? full
                  : i % 4 ? relu
                          : none);
+}
+
+static void winograd(void **state)
+{
+    (void)state;
+    check_winograd(RT_CONV_WINOGRAD);
+}
+
+static void winograd_in_steps(void **state)
+{
+    (void)state;
+    check_winograd(RT_CONV_WINOGRAD2);
+    check_winograd(RT_CONV_WINOGRAD4);
 }
 
 /* Groups past every edge; channels and filter rows that fill no group, and several; steps of one
@@ -157,6 +169,7 @@ int main(void)
         cmocka_unit_test(deep),
         cmocka_unit_test(products_of_matrices),
         cmocka_unit_test(winograd),
+        cmocka_unit_test(winograd_in_steps),
         cmocka_unit_test(tiled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
