@@ -25,6 +25,9 @@ struct rt_conv2d_variant {
                          struct rt_shape x, enum rt_conv2d_part part);
     rt_status (*run[RT_CONV2D_PARTS])(const struct rt_op_call *call);
     bool pools; /* forward can write the maxima of 2x2 outputs, too, for even heights and widths */
+    /* One that is faster wherever it is supported, so that the tuner need not try this one; NULL:
+     * none is. */
+    const struct rt_conv2d_variant *better;
     int least_filters[RT_CONV2D_PARTS]; /* channels in times out, from which on it is worth it */
 };
 

@@ -315,6 +315,7 @@ end:
         .supports = supports,                                                                      \
         .scratch = scratch##SIZE,                                                                  \
         .pools = true,                                                                             \
+        .better = &rt_conv2d_winograd, /* on CPUs: 6 to 40 times */                                \
         .run = {[RT_CONV2D_FORWARD] = forward##SIZE,                                               \
                 [RT_CONV2D_BACKWARD_DATA] = backward_data##SIZE,                                   \
                 [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights##SIZE},                            \
