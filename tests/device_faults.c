@@ -141,7 +141,7 @@ static void check_every_call(struct sweep sweep)
     assert_ok(sweep.work(device));
     keep_run(&sweep.after, sweep.folder);
     for (; check_call(&sweep, call, &wrong); call++)
-        if (call % 16 == 0)
+        if (call % 64 == 0)
             check_recovery(&sweep, call);
     assert_int_equal(wrong, 0);
     assert_true(call > 50);
@@ -215,7 +215,6 @@ static void every_step_of_setting_up_may_fail(void **state)
             wrong += complain(call, "objects", "they are not released");
     }
     assert_int_equal(wrong, 0);
-    print_message("%ld %s\n", call, failed_call());
     assert_true(call > 50);
     put_back_run(&before, run);
     forget_run(&before);
