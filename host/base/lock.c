@@ -20,14 +20,24 @@ static bool is_at(int file, const char *path)
            here.st_ino == there.st_ino;
 }
 
+/* flock, which a signal may end early. */
+static int lock_file(int file, int how)
+{
+    int result;
+    do
+        result = flock(file, how);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
 /* One try; what to do when the lock cannot be had. */
-static rt_status take(struct rt_lock *lock, const char *folder)
+static rt_status take(struct rt_lock *lock, const char *folder, int how)
 {
     lock->file = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (lock->file < 0)
         return rt_fail(RT_ERROR_IO, "cannot write %s: %s", lock->path, strerror(errno));
     lock->held = true;
-    if (flock(lock->file, LOCK_EX | LOCK_NB) == 0)
+    if (lock_file(lock->file, how) == 0)
         return RT_OK;
     if (errno != EWOULDBLOCK) {
         rt_warn("%s cannot be locked (%s): see that no other process writes to it", folder,
@@ -42,22 +52,32 @@ static rt_status take(struct rt_lock *lock, const char *folder)
                    folder);
 }
 
-rt_status rt_lock_folder(struct rt_lock *lock, const char *folder)
+static rt_status lock_folder(struct rt_lock *lock, const char *folder, int how)
 {
     rt_status status = RT_OK;
     if (lock->held)
         return RT_OK;
     RT_TRY(rt_path_join(&lock->path, folder, ".lock"));
-    RT_TRY(take(lock, folder));
+    RT_TRY(take(lock, folder, how));
     while (!is_at(lock->file, lock->path)) {
         close(lock->file);
         lock->held = false;
-        RT_TRY(take(lock, folder));
+        RT_TRY(take(lock, folder, how));
     }
 end:
     if (status < 0)
         rt_lock_finish(lock);
     return status;
+}
+
+rt_status rt_lock_folder(struct rt_lock *lock, const char *folder)
+{
+    return lock_folder(lock, folder, LOCK_EX | LOCK_NB);
+}
+
+rt_status rt_lock_wait(struct rt_lock *lock, const char *folder)
+{
+    return lock_folder(lock, folder, LOCK_EX);
 }
 
 void rt_lock_finish(struct rt_lock *lock)

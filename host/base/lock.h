@@ -19,6 +19,9 @@ struct rt_lock {
  * and the folder counts as locked.
  * Errors: IO (another process holds it, the file cannot be written), MEMORY. */
 rt_status rt_lock_folder(struct rt_lock *lock, const char *folder);
+
+/* The same, but waits while another process holds the lock: for work that is done in a moment. */
+rt_status rt_lock_wait(struct rt_lock *lock, const char *folder);
 void rt_lock_finish(struct rt_lock *lock);
 
 #endif
