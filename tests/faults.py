@@ -4,7 +4,7 @@ cannot be written. The program is $RETORT_PROGRAM.
 
 usage: faults.py [KILLS]     of training and of distillation each; 5 if not given
 """
-import json
+import fcntl
 import os
 import pathlib
 import random
@@ -27,10 +27,10 @@ KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 SEED = 20
 
 
-def start(*arguments, before=()):
+def start(*arguments, before=(), **variables):
     return subprocess.Popen([*before, RETORT, *map(str, arguments)], stderr=subprocess.PIPE, text=True,
                             stdout=subprocess.DEVNULL,
-                            env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+                            env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0", **variables))
 
 
 def kill(process):
@@ -125,6 +125,45 @@ def a_second_writer_is_refused():
     assert not (run / ".lock").exists()
 
 
+def two_share_caches_and_a_device():
+    """Each comes to the bits that it comes to alone."""
+    shared = {"RETORT_CACHE_DIR": str(FOLDER / "cache"), "RETORT_PROFILE_DIR": str(FOLDER / "profile")}
+    both = [(FOLDER / ("shared-" + seed), start("train", *SHORT, "--seed", seed, "--out",
+                                                FOLDER / ("shared-" + seed), **shared))
+            for seed in "12"]
+    for _, process in both:
+        error = process.communicate()[1]
+        assert process.returncode == 0, error
+    assert any((FOLDER / "cache").iterdir()), "the cache was not used"
+    for (run, _), seed in zip(both, "12"):
+        alone = FOLDER / "alone"
+        checks.run(RETORT, "train", *SHORT, "--seed", seed, "--out", alone)
+        expect_same_run(alone, run)
+        shutil.rmtree(alone)
+
+
+def evaluations_into_one_folder_wait_for_each_other():
+    out = FOLDER / "verdict"
+    command = ("eval", "--model", FOLDER / "shared-1" / "best.safetensors", "--out", out)
+    started = time.monotonic()
+    checks.run(RETORT, *command)
+    seconds = time.monotonic() - started
+    shutil.rmtree(out)
+    out.mkdir()
+    with open(out / ".verdict.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = start(*command)
+        time.sleep(2 * seconds)
+        try:
+            assert process.poll() is None and os.listdir(out) == [".verdict.lock"], os.listdir(out)
+        except AssertionError:
+            kill(process)
+            raise
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, error
+    assert (out / "metrics.json").exists() and not (out / ".verdict.lock").exists()
+
+
 # --- a folder that goes away --------------------------------------------------------------------
 
 
@@ -194,6 +233,8 @@ def main():
         checks.main((killed_trainings_come_to_the_same_bits,
                      killed_distillations_come_to_the_same_bits,
                      a_second_writer_is_refused,
+                     two_share_caches_and_a_device,
+                     evaluations_into_one_folder_wait_for_each_other,
                      a_folder_moved_under_way_ends_the_run,
                      a_folder_that_becomes_read_only_ends_the_run))
 

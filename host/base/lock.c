@@ -31,7 +31,7 @@ static int lock_file(int file, int how)
 }
 
 /* One try; what to do when the lock cannot be had. */
-static rt_status take(struct rt_lock *lock, const char *folder, int how)
+static rt_status take(struct rt_lock *lock, const char *what, int how)
 {
     lock->file = open(lock->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (lock->file < 0)
@@ -40,7 +40,7 @@ static rt_status take(struct rt_lock *lock, const char *folder, int how)
     if (lock_file(lock->file, how) == 0)
         return RT_OK;
     if (errno != EWOULDBLOCK) {
-        rt_warn("%s cannot be locked (%s): see that no other process writes to it", folder,
+        rt_warn("%s cannot be locked (%s): see that no other process writes to it", what,
                 strerror(errno));
         return RT_OK;
     }
@@ -49,35 +49,47 @@ static rt_status take(struct rt_lock *lock, const char *folder, int how)
     return rt_fail(RT_ERROR_IO,
                    "cannot write to %s: another process writes to it; wait for its end or choose "
                    "another folder",
-                   folder);
+                   what);
 }
 
-static rt_status lock_folder(struct rt_lock *lock, const char *folder, int how)
+/* Of what is locked by the file at lock->path. */
+static rt_status lock_at_path(struct rt_lock *lock, const char *what, int how)
+{
+    rt_status status = RT_OK;
+    RT_TRY(take(lock, what, how));
+    while (!is_at(lock->file, lock->path)) {
+        close(lock->file);
+        lock->held = false;
+        RT_TRY(take(lock, what, how));
+    }
+end:
+    return status;
+}
+
+rt_status rt_lock_folder(struct rt_lock *lock, const char *folder)
 {
     rt_status status = RT_OK;
     if (lock->held)
         return RT_OK;
     RT_TRY(rt_path_join(&lock->path, folder, ".lock"));
-    RT_TRY(take(lock, folder, how));
-    while (!is_at(lock->file, lock->path)) {
-        close(lock->file);
-        lock->held = false;
-        RT_TRY(take(lock, folder, how));
-    }
+    status = lock_at_path(lock, folder, LOCK_EX | LOCK_NB);
 end:
     if (status < 0)
         rt_lock_finish(lock);
     return status;
 }
 
-rt_status rt_lock_folder(struct rt_lock *lock, const char *folder)
+rt_status rt_lock_wait(struct rt_lock *lock, const char *path)
 {
-    return lock_folder(lock, folder, LOCK_EX | LOCK_NB);
-}
-
-rt_status rt_lock_wait(struct rt_lock *lock, const char *folder)
-{
-    return lock_folder(lock, folder, LOCK_EX);
+    rt_status status = RT_OK;
+    if (lock->held)
+        return RT_OK;
+    RT_TRY(rt_copy_text(&lock->path, path));
+    status = lock_at_path(lock, path, LOCK_EX);
+end:
+    if (status < 0)
+        rt_lock_finish(lock);
+    return status;
 }
 
 void rt_lock_finish(struct rt_lock *lock)

@@ -364,14 +364,15 @@ rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_dev
     rt_status status = RT_OK;
     struct rt_choices merged = {.path = choices->path};
     struct rt_lock lock = {0};
-    char *folder = NULL, *text = NULL;
+    char *folder = NULL, *text = NULL, *lock_path = NULL;
     if (!choices->path)
         return rt_fail(RT_ERROR_ARGUMENT, "there is no place for profiles: RETORT_PROFILE_DIR is "
                                           "empty, or there is neither it nor a home folder");
     RT_TRY(rt_format(&folder, "%.*s", (int)(rt_path_name(choices->path) - choices->path),
                      choices->path));
     RT_TRY(rt_folder_create(folder));
-    RT_TRY(rt_lock_wait(&lock, folder));
+    RT_TRY(rt_format(&lock_path, "%s.lock", choices->path));
+    RT_TRY(rt_lock_wait(&lock, lock_path));
     RT_TRY(merge(&merged, choices, info));
     RT_TRY(profile_text(&merged, info, &text));
     status = rt_file_write(choices->path, text, strlen(text));
@@ -379,6 +380,7 @@ end:
     rt_lock_finish(&lock);
     free(merged.items);
     free(text);
+    free(lock_path);
     free(folder);
     return status;
 }
