@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "device/internal.h"
 #include "ops/check.h"
+#include "ops/conv2d.h"
 
 /* Of a group; 0: the device's own. */
 struct limits {
@@ -172,10 +173,46 @@ static void devices_other_than_cpus_share_tiles(void **state)
     }
 }
 
+/* Scratch memory has no room for all tiles of these at once; and the bounds of the errors of
+ * F(2x2, 3x3) and F(4x4, 3x3), as shares of the largest result. */
+static void check_rounds(struct rt_device *device)
+{
+    static const struct {
+        const struct rt_conv2d_variant *variant;
+        double error;
+    } bounds[] = {{&rt_conv2d_winograd2, 2e-6}, {&rt_conv2d_winograd4, 1e-5}};
+    const struct rt_conv2d attributes = {.channels = 32, .kernel = 3, .stride = 1};
+    const struct rt_shape x = {3, 32, 150, 151};
+    char key[RT_CHOICE_KEY_BYTES];
+    struct rt_conv2d_trial trial = {.key = key, .batch = x.n, .seed = 1};
+    for (int part = 0; part < RT_CONV2D_PARTS; part++) {
+        rt_conv2d_key(&attributes, x, (enum rt_conv2d_part)part, key);
+        for (size_t i = 0; i < RT_COUNT(bounds); i++) {
+            struct rt_choice_variant measured;
+            trial.variant = bounds[i].variant;
+            assert_ok(rt_conv2d_measure(device, &trial, &measured));
+            if (!(measured.error <= bounds[i].error))
+                fail_msg("%s, %s: error %g", key, trial.variant->name, measured.error);
+        }
+    }
+}
+
+static void winograd_goes_in_rounds(void **state)
+{
+    (void)state;
+    struct rt_device *device;
+    check_any_device();
+    for (size_t i = 0; (device = check_device(i)); i++) {
+        check_rounds(device);
+        rt_device_close(device);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_change_no_bit),
+        cmocka_unit_test(winograd_goes_in_rounds),
         cmocka_unit_test(devices_other_than_cpus_share_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -327,38 +327,6 @@ static void check_measured(size_t index)
     rt_device_close(device);
 }
 
-/* Scratch memory has no room for all tiles of these at once; and the bounds of their errors: of
- * F(2x2, 3x3), of F(4x4, 3x3), as shares of the largest result. */
-static void check_rounds(size_t index)
-{
-    static const struct {
-        const struct rt_conv2d_variant *variant;
-        double error;
-    } bounds[] = {{&rt_conv2d_winograd2, 2e-6}, {&rt_conv2d_winograd4, 1e-5}};
-    const struct rt_conv2d attributes = {.channels = 32, .kernel = 3, .stride = 1};
-    const struct rt_shape x = {3, 32, 150, 151};
-    char key[RT_CHOICE_KEY_BYTES];
-    struct rt_device *device = check_device(index);
-    struct rt_conv2d_trial trial = {.key = key, .batch = x.n, .seed = 1};
-    for (int part = 0; part < RT_CONV2D_PARTS; part++) {
-        rt_conv2d_key(&attributes, x, (enum rt_conv2d_part)part, key);
-        for (size_t i = 0; i < RT_COUNT(bounds); i++) {
-            struct rt_choice_variant measured;
-            trial.variant = bounds[i].variant;
-            assert_ok(rt_conv2d_measure(device, &trial, &measured));
-            if (!(measured.error <= bounds[i].error))
-                fail_msg("%s, %s: error %g", key, trial.variant->name, measured.error);
-        }
-    }
-    rt_device_close(device);
-}
-
-static void tiles_go_in_rounds(void **state)
-{
-    (void)state;
-    on_devices(check_rounds);
-}
-
 static void what_is_measured_is_checked(void **state)
 {
     (void)state;
@@ -698,7 +666,6 @@ int main(void)
         cmocka_unit_test(products_take_the_chosen_parameters),
         cmocka_unit_test(keys_are_read_as_written),
         cmocka_unit_test(what_is_measured_is_checked),
-        cmocka_unit_test(tiles_go_in_rounds),
         cmocka_unit_test(a_hopeless_variant_runs_one_image),
         cmocka_unit_test(the_program_tunes_and_obeys),
         cmocka_unit_test(two_tunings_at_once_keep_each_other_s_choices),
