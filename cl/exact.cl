@@ -75,16 +75,16 @@ static vec exact_divide(vec a, vec b)
     const uvec exponent = AS_UVEC(q) >> 23;
     const vec half_place = d * AS_VEC((exponent - 24) << 23);
     const uvec round = rest >= half_place ? (uvec)(2) : (uvec)(0);
-    const uvec more = (rest == 0) | (rest == half_place) ? (uvec)(0) : (uvec)(1);
+    const uvec more = ((rest == 0) | (rest == half_place)) ? (uvec)(0) : (uvec)(1);
     uvec bits = exact_round(((AS_UVEC(q) & FRACTION) | (FRACTION + 1)) << 2 | round | more,
                             exponent_a - exponent_b + AS_IVEC(exponent));
 
-    bits = (whole_a == 0) | (whole_b == INFINITE) ? (uvec)(0) : bits;
-    bits = (whole_b == 0) | (whole_a == INFINITE) ? (uvec)(INFINITE) : bits;
-    bits = (whole_a > INFINITE) | (whole_b > INFINITE) | ((whole_a == 0) & (whole_b == 0)) |
-                   ((whole_a == INFINITE) & (whole_b == INFINITE))
-               ? (uvec)(NOT_A_NUMBER)
-               : bits;
+    bits = ((whole_a == 0) | (whole_b == INFINITE)) ? (uvec)(0) : bits;
+    bits = ((whole_b == 0) | (whole_a == INFINITE)) ? (uvec)(INFINITE) : bits;
+    const ivec none = (whole_a > INFINITE) | (whole_b > INFINITE) |
+                      ((whole_a == 0) & (whole_b == 0)) |
+                      ((whole_a == INFINITE) & (whole_b == INFINITE));
+    bits = none ? (uvec)(NOT_A_NUMBER) : bits;
     return AS_VEC(bits | sign);
 }
 
@@ -109,7 +109,7 @@ static vec exact_sqrt(vec x)
     uvec bits = AS_UVEC(root) + up + (AS_UVEC(exponent >> 1) << 23);
 
     bits = whole > INFINITE ? (uvec)(NOT_A_NUMBER) : bits;
-    return AS_VEC(((whole & ~SIGN) == 0) | (whole == INFINITE) ? whole : bits);
+    return AS_VEC((((whole & ~SIGN) == 0) | (whole == INFINITE)) ? whole : bits);
 }
 
 /* ln 2, where a product of the first with an exponent needs no rounding */
