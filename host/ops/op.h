@@ -32,6 +32,8 @@ struct rt_op_call {
     struct rt_tensor dx[RT_OP_INPUTS];
     bool dx_add[RT_OP_INPUTS];             /* add to dx instead of overwriting it */
     struct rt_tensor dp[RT_OP_PARAMETERS]; /* overwritten */
+    bool dp_add; /* exact mode: images are added to dp one after the other, as if those whose sums
+                  * stand there and these were one batch */
     struct rt_tensor scratch;              /* scratch() floats, contents undefined */
     bool
         training; /* forward: dropout on, batch statistics; the call will be followed by backward */
