@@ -96,3 +96,13 @@ rt_status rt_sum_chunks(struct rt_device *device, const struct rt_tensor *from,
                      rt_buffer_argument(to->buffer), rt_ulong(to->offset), rt_int((int)count),
                      rt_int((int)chunks));
 }
+
+rt_status rt_sum_images(struct rt_device *device, const struct rt_tensor *from,
+                        const struct rt_tensor *to, size_t count, int images, int chunks, bool add)
+{
+    size_t vector = (size_t)rt_device_vector(device);
+    return RT_LAUNCH(device, "reduce.cl", "sum_images", NULL, ((count + vector - 1) / vector, 1, 1),
+                     rt_buffer_argument(from->buffer), rt_ulong(from->offset),
+                     rt_buffer_argument(to->buffer), rt_ulong(to->offset), rt_int((int)count),
+                     rt_int(images), rt_int(chunks), rt_int(add));
+}
