@@ -72,6 +72,8 @@ static inline float SUM(vec v)
 }
 #endif
 
+#include "exact.cl"
+
 /* max(v, 0) of a number or a vector, which fmax would not do to what is no number: a network that has
  * gone astray must not look sane. */
 #define RELU(v) ((v) < 0 ? 0 : (v))

@@ -235,7 +235,7 @@ rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
     rt_device_reset_peak(device);
     RT_TRY(check_options(options));
     RT_TRY(rt_run_folder_init(&run->folder, options->out));
-    RT_TRY(rt_run_folder_check(&run->folder, options, rt_device_describe(device)->name));
+    RT_TRY(rt_run_folder_check(&run->folder, options, device));
     RT_TRY(rt_alloc(&run->verdict, 1, sizeof *run->verdict));
     RT_TRY(rt_alloc(&run->metrics, 1, sizeof *run->metrics));
     RT_TRY(rt_material_open(&run->material, &options->data, options->data.patch));

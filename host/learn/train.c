@@ -302,7 +302,9 @@ rt_status rt_train(struct rt_device *device, const struct rt_train_options *opti
     rt_status status = rt_run_init(&run, device, options);
     if (status < 0)
         return status;
-    RT_TRY(rt_run_folder_begin(&run.folder, options, rt_device_describe(device)->name));
+    RT_TRY(rt_run_folder_begin(&run.folder, options, device));
+    if (rt_device_is_exact(device))
+        rt_info("exact math: another device would come to the same bits");
     rt_memory_tell(&run);
     RT_TRY(train(&run));
     if (result)

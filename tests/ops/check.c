@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
 
@@ -62,9 +63,17 @@ struct expected {
     double *dx[RT_OP_INPUTS], *dp[RT_OP_PARAMETERS]; /* NAN where it was not computed */
 };
 
+/* Of every tensor that exact runs leave, in their order, what the first of these runs left. */
+struct bits {
+    uint64_t hashes[64];
+    size_t count;
+};
+
 /* One device's turn. */
 struct run {
     const struct op_case *test;
+    struct bits *bits; /* NULL: this one does not compute exactly */
+    size_t tensors;    /* compared with them so far */
     const struct expected *expected;
     struct rt_device *device;
     struct rt_op_call call;
@@ -238,7 +247,20 @@ static void run_finish(struct run *run)
     rt_device_close(run->device);
 }
 
-static void compare(const struct run *run, const struct guarded *got, const double *want,
+static void compare_bits(struct run *run, const float *values, size_t size, const char *name)
+{
+    struct bits *bits = run->bits;
+    const uint64_t hash = rt_hash(values, size * sizeof *values);
+    const size_t place = run->tensors++;
+    assert_true(place < RT_COUNT(bits->hashes));
+    if (place == bits->count)
+        bits->hashes[bits->count++] = hash;
+    if (hash != bits->hashes[place])
+        fail_msg("%s: exact math has other bits here than with vectors of 16 in groups of 1", name);
+}
+
+/* Without what it should be (NULL), `got` may still have to have the same bits everywhere. */
+static void compare(struct run *run, const struct guarded *got, const double *want,
                     const char *tensor)
 {
     char name[256];
@@ -254,6 +276,8 @@ static void compare(const struct run *run, const struct guarded *got, const doub
         if (!isnan(want[i]) && !(fabs((double)values[i] - want[i]) <= tolerance * largest))
             fail_msg("%s: element %zu is %.9g, expected %.9g (tolerance %.2g)", name, i,
                      (double)values[i], want[i], tolerance * largest);
+    if (run->bits && got != &run->scratch)
+        compare_bits(run, values, rt_shape_size(got->tensor.shape), name);
     free(values);
 }
 
@@ -435,22 +459,38 @@ struct rt_device *check_variant(size_t index)
     return device;
 }
 
+/* Everything on one device, which it closes; exactly, with the bits that are given. */
+static void check_run(const struct op_case *test, const struct expected *expected,
+                      struct rt_device *device, struct bits *bits)
+{
+    struct run run = {.test = test, .bits = bits, .expected = expected, .device = device};
+    rt_device_set_conv(device, test->conv);
+    assert_ok(rt_device_set_math(device, bits ? RT_MATH_EXACT : RT_MATH_FAST));
+    prepare_device(&run);
+    check_forward(&run);
+    if (has_backward(test)) {
+        check_backward(&run, false);
+        check_backward(&run, true);
+    }
+    run_finish(&run);
+}
+
+/* The same bits by every variant of every device. */
+static bool is_exact(const struct op_case *test)
+{
+    return test->op != &rt_op_conv2d && test->op != &rt_op_conv_transpose2d;
+}
+
 void check_op(const struct op_case *test)
 {
     struct expected expected = {0};
+    struct bits bits = {.count = 0};
     struct rt_device *device;
     check_any_device();
     expect(test, &expected);
-    for (size_t i = 0; (device = check_variant(i)); i++) {
-        struct run run = {.test = test, .expected = &expected, .device = device};
-        rt_device_set_conv(device, test->conv);
-        prepare_device(&run);
-        check_forward(&run);
-        if (has_backward(test)) {
-            check_backward(&run, false);
-            check_backward(&run, true);
-        }
-        run_finish(&run);
-    }
+    for (size_t i = 0; (device = check_variant(i)); i++)
+        check_run(test, &expected, device, NULL);
+    for (size_t i = 0; is_exact(test) && (device = check_variant(i)); i++)
+        check_run(test, &expected, device, &bits);
     expected_finish(&expected);
 }
