@@ -83,7 +83,7 @@ static inline void put_outputs(__global float *y, const float m[PLACES], place a
 #define TO_OUTPUTS(i, value) columns[j][i] = value
         OUTPUT_LINE(float, TO_OUTPUTS, m[j], m[6 + j], m[12 + j], m[18 + j], m[24 + j], m[30 + j])
     }
-#pragma unroll
+#pragma unroll 1
     for (int i = 0; i < 4; i++) {
         float of[4];
         const int row = at.row + i;
