@@ -15,23 +15,3 @@ __kernel void sum_chunks(__global const float *from, ulong from_offset, __global
         sum += LOAD(from + (size_t)k * count);
     store_row(to, sum, i, count);
 }
-
-/* to[i] (+)= the sum over images n of the sum over chunks k of from[(n * chunks + k) * count + i],
- * either in its order */
-__kernel void sum_images(__global const float *from, ulong from_offset, __global float *to,
-                         ulong to_offset, int count, int images, int chunks, int add)
-{
-    const int i = get_global_id(0) * VEC;
-    if (i >= count)
-        return;
-    from += from_offset + i;
-    to += to_offset + i;
-    vec total = add ? load_part(to, count - i) : (vec)(0);
-    for (int n = 0; n < images; n++) {
-        vec sum = (vec)(0);
-        for (int k = 0; k < chunks; k++, from += count)
-            sum += LOAD(from);
-        total += sum;
-    }
-    store_row(to, total, i, count);
-}

@@ -161,8 +161,8 @@ static rt_status exact_weights(const struct rt_op_call *call)
         const struct rt_tensor x = rt_tensor_images(call->x[0], first, n),
                                dy = rt_tensor_images(call->dy, first, n);
         RT_TRY(sum_rows(call, &x, &dy, cut, &call->scratch));
-        RT_TRY(rt_sum_images(call->device, &call->scratch, &call->dp[0], count, n, cut.chunks,
-                             first > 0 || call->dp_add));
+        RT_TRY(rt_add_chunks(call->device, &call->scratch, &call->dp[0], count,
+                             (size_t)(n * cut.chunks), first > 0 || call->dp_add));
     }
 end:
     return status;

@@ -6,9 +6,10 @@
  * input channel, of each the columns that its filter covers one after the other, from above.
  *
  * Direct by weights: each chunk of rows of an image has 16 sums, which start from 0; column j is
- * added to sum j % 16, row after row; they are added as SUM in cl/common.cl does for 16. An image's
- * is the sum of its chunks', from 0 in their order. With stride 2: the sum of its rows', from 0 in
- * their order, each of which starts from 0 and takes column after column.
+ * added to sum j % 16, row after row; they are added as SUM in cl/common.cl does for 16. The
+ * gradient is the sum of all chunks', from 0 in their order, image after image. With stride 2 an
+ * image's is the sum of its rows', from 0 in their order, each of which starts from 0 and takes
+ * column after column; and the gradient that of the images', likewise.
  *
  * Winograd: F(4x4, 3x3) by the lines of cl/winograd_lines.cl, along columns first; products are
  * added, from 0, over the input channels in their order; then the bias, or 0, is added to the

@@ -168,9 +168,10 @@ static rt_status exact_weights(const struct rt_op_call *call)
         const struct rt_tensor x = rt_tensor_images(call->x[0], first, n),
                                dy = rt_tensor_images(call->dy, first, n);
         RT_TRY(sum_rows(call, &x, &dy, cut, &bias.offset));
-        RT_TRY(rt_sum_images(call->device, &call->scratch, &call->dp[0],
-                             (size_t)in.c * (size_t)out.c * 4, n, cut.chunks, add));
-        RT_TRY(rt_sum_images(call->device, &bias, &call->dp[1], (size_t)out.c, n, cut.chunks, add));
+        const size_t chunks = (size_t)(n * cut.chunks);
+        RT_TRY(rt_add_chunks(call->device, &call->scratch, &call->dp[0],
+                             (size_t)in.c * (size_t)out.c * 4, chunks, add));
+        RT_TRY(rt_add_chunks(call->device, &bias, &call->dp[1], (size_t)out.c, chunks, add));
     }
 end:
     return status;

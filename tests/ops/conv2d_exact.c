@@ -254,12 +254,9 @@ static void direct_weights(const struct data *d, int n, int o, int c, float *to)
 {
     const struct rt_conv2d a = attributes_of(d->layer);
     const int rows = rt_conv2d_chunk_rows(&a, d->layer.x), height = d->layer.x.h;
-    for (int tap = 0; tap < a.kernel * a.kernel; tap++) {
-        float sum = 0;
+    for (int tap = 0; tap < a.kernel * a.kernel; tap++)
         for (int i = 0; i < height; i += rows)
-            sum += sum_chunk(d, n, o, c, tap, i, i + rows < height ? i + rows : height);
-        to[tap] += sum;
-    }
+            to[tap] += sum_chunk(d, n, o, c, tap, i, i + rows < height ? i + rows : height);
 }
 
 static void strided_weights(const struct data *d, int n, int o, int c, float *to)
