@@ -34,7 +34,7 @@ typedef JOIN(float, VEC) vec;
 typedef JOIN(int, VEC) ivec;
 typedef JOIN(uint, VEC) uvec;
 #define LOAD(p) JOIN(vload, VEC)(0, p)
-#if VEC >= 8 /* which only CPUs have: some of their compilers cut a vstore into pieces of 4 */
+#if VEC >= 8 /* which CPUs have: some of their compilers cut a vstore into pieces of 4 */
 #define DEFINE_STORE(space, values, value)                                                         \
     static inline __attribute__((overloadable)) void STORE(values v, space value *p)               \
     {                                                                                              \
@@ -80,8 +80,11 @@ static inline float SUM(vec v)
 
 /* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. For CPUs
  * alone, whose address spaces are one. */
+#ifndef CPU
+#define CPU (VEC >= 8)
+#endif
 #define PREFETCH(p)
-#if VEC >= 8 && defined(__has_builtin)
+#if CPU && defined(__has_builtin)
 #if __has_builtin(__builtin_prefetch)
 #undef PREFETCH
 #define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)

@@ -11,20 +11,6 @@
 #define OUT 8 /* output channels at a time */
 #endif
 
-/* G4 of four values */
-#define GRADIENT_LINE(to, g0, g1, g2, g3)                                                          \
-    {                                                                                              \
-        const vec even = (g0 + g2) * (-1 / 6.0f), odd = (g1 + g3) * (-1 / 6.0f);                   \
-        const vec far = fma((vec)(4), g2, g0) * (1 / 24.0f);                                       \
-        const vec middle = fma((vec)(4), g3, g1) * (1 / 12.0f);                                    \
-        to(0, g0 * 0.25f);                                                                         \
-        to(1, even + odd);                                                                         \
-        to(2, even - odd);                                                                         \
-        to(3, far + middle);                                                                       \
-        to(4, far - middle);                                                                       \
-        to(5, g3);                                                                                 \
-    }
-
 /* G4 of a segment's four rows of gradients, `count` of which the image has; likewise its columns.
  */
 static inline void gradient_columns(__global const float *from, int width, int count, int column,
@@ -41,7 +27,7 @@ static inline void gradient_columns(__global const float *from, int width, int c
             d[i] = i < count ? select((vec)(0), LOAD(from + i * width), LANES + column < width)
                              : (vec)(0);
     }
-    GRADIENT_LINE(TO_COLUMNS, d[0], d[1], d[2], d[3])
+    GRADIENT_LINE(vec, TO_COLUMNS, d[0], d[1], d[2], d[3])
 }
 
 /* G4 dy G4' of VEC tiles of one plane, to out[p * step]; count[s]: the rows of segment s. */
@@ -62,7 +48,7 @@ static inline void transform_gradient(__global const float *const from[4], const
         const vec g0 = (vec)(even0.even, even1.even), g2 = (vec)(even0.odd, even1.odd);
         const vec g1 = (vec)(odd0.even, odd1.even), g3 = (vec)(odd0.odd, odd1.odd);
 #define TO_OUT(j, value) STORE(value, out + (6 * i + j) * step)
-        GRADIENT_LINE(TO_OUT, g0, g1, g2, g3)
+        GRADIENT_LINE(vec, TO_OUT, g0, g1, g2, g3)
     }
 }
 
@@ -132,8 +118,9 @@ static inline void add_products(__local const float *in, __local const float *ou
             }
 }
 
-/* One work-item: `vectors` vectors of tiles from vectors * k on, `blocks` at a time (dimension 0),
- * for `outs` output channels, a multiple of OUT (dimension 1). Item k writes its sums to
+/* One work-item: `segments` segments (dimension 0) for `outs` output channels, a multiple of OUT
+ * (dimension 1), `blocks` vectors of tiles at a time. The batch's segments lie in spans of `span`,
+ * and an item's in one of those; items follow each other. Item k writes its sums to
  * partial[k][p][o][c], `padded` channels o, a multiple of outs, and `lanes` channels c, a multiple
  * of WIDE * VEC; channels past the last are 0.
  * Local memory in floats: in PLACES * blocks * VEC * lanes, out PLACES * outs * blocks * VEC,
@@ -142,24 +129,28 @@ __kernel void winograd_weights(__global const float *x, ulong x_offset, ulong x_
                                uint x_plane, __global const float *dy, ulong dy_offset,
                                ulong dy_stride, uint dy_plane, __global float *partial,
                                ulong partial_offset, int in_channels, int out_channels, int batch,
-                               int height, int width, int vectors, int blocks, int outs, int padded,
-                               int lanes, __local float *in, __local float *out,
+                               int height, int width, int span, int segments, int blocks, int outs,
+                               int padded, int lanes, __local float *in, __local float *out,
                                __local float *turned)
 {
     const int tiles = blocks * VEC, first_out = get_global_id(1) * outs;
+    const int items = (span + segments - 1) / segments; /* of a span */
+    const int start = get_global_id(0) / items * span;
+    const int first = start + get_global_id(0) % items * segments;
+    const int end = min(first + segments, start + span);
     x += x_offset;
     dy += dy_offset;
     partial += partial_offset + ((size_t)get_global_id(0) * PLACES * padded + first_out) * lanes;
-    for (int v = 0; v < vectors; v += blocks) {
+    for (int begin = first; begin < end; begin += blocks * 4) {
         for (int b = 0; b < blocks; b++) {
             segment at[4];
             uint rows[4];
             int count[4];
             __global const float *from[4], *gradient[4];
-            const int first = (get_global_id(0) * vectors + v + b) * 4;
             for (int s = 0; s < 4; s++) {
-                at[s] = find_segment(first + s, batch, height, width);
-                if (v + b >= vectors)
+                const int index = begin + 4 * b + s;
+                at[s] = find_segment(index, batch, height, width);
+                if (index >= end)
                     at[s].n = batch;
                 rows[s] = input_rows(at[s], batch, height);
                 count[s] = at[s].n < batch ? height - at[s].row : 0;
@@ -199,44 +190,60 @@ __kernel void winograd_weights(__global const float *x, ulong x_offset, ulong x_
                               in + ((size_t)p * tiles + b * VEC) * lanes + c, lanes);
             }
         }
-        add_products(in, out, partial, outs, lanes, (size_t)padded * lanes, tiles, v > 0);
+        add_products(in, out, partial, outs, lanes, (size_t)padded * lanes, tiles, begin > first);
     }
 }
 
-/* dw[o, c] = A3' (sum over k of partial[k][., o, c]) A3; one work-item VEC channels c of one o. */
+/* One number of each of the `count` filters that lie 9 floats apart; the other lanes are 0. */
+static inline vec gather_weights(__global const float *from, int count)
+{
+    float values[VEC];
+    for (int l = 0; l < VEC; l++)
+        values[l] = l < count ? from[9 * l] : 0.0f;
+    return LOAD(values);
+}
+
+static inline void scatter_weights(__global float *to, vec weights, int count)
+{
+    float values[VEC];
+    STORE(weights, values);
+    for (int l = 0; l < VEC && l < count; l++)
+        to[9 * l] = values[l];
+}
+
+/* dw[o, c] (+)= the sum over spans of A3' (the sum over their items of partial[., o, c]) A3, both
+ * sums in their order; one work-item VEC channels c of one o. */
 __kernel void winograd_finish_weights(__global const float *partial, ulong partial_offset,
-                                      __global float *dw, ulong dw_offset, int items, int padded,
-                                      int lanes, int in_channels, int out_channels)
+                                      __global float *dw, ulong dw_offset, int spans, int items,
+                                      int padded, int lanes, int in_channels, int out_channels,
+                                      int add)
 {
     const int c = get_global_id(0) * VEC, o = get_global_id(1);
     if (c >= in_channels || o >= out_channels)
         return;
-    vec sums[PLACES], columns[6][3];
+    vec total[9];
     partial += partial_offset + (size_t)o * lanes + c;
-    for (int p = 0; p < PLACES; p++)
-        sums[p] = (vec)(0);
-    for (int k = 0; k < items; k++)
-        for (int p = 0; p < PLACES; p++, partial += (size_t)padded * lanes)
-            sums[p] += LOAD(partial);
-#define WEIGHT_LINE(y, m0, m1, m2, m3, m4, m5)                                                     \
-    {                                                                                              \
-        y[0] = m0 + (m1 + m2) + (m3 + m4);                                                         \
-        y[1] = (m1 - m2) + 2 * (m3 - m4);                                                          \
-        y[2] = (m1 + m2) + 4 * (m3 + m4) + m5;                                                     \
-    }
-    for (int j = 0; j < 6; j++)
-        WEIGHT_LINE(columns[j], sums[j], sums[6 + j], sums[12 + j], sums[18 + j], sums[24 + j],
-                    sums[30 + j])
     dw += dw_offset + ((size_t)o * in_channels + c) * 9;
-    for (int u = 0; u < 3; u++) {
-        vec taps[3];
-        WEIGHT_LINE(taps, columns[0][u], columns[1][u], columns[2][u], columns[3][u], columns[4][u],
-                    columns[5][u])
-        for (int v = 0; v < 3; v++) {
-            float values[VEC];
-            STORE(taps[v], values);
-            for (int l = 0; l < VEC && c + l < in_channels; l++)
-                dw[l * 9 + 3 * u + v] = values[l];
+    for (int i = 0; i < 9; i++)
+        total[i] = add ? gather_weights(dw + i, in_channels - c) : (vec)(0);
+    for (int span = 0; span < spans; span++) {
+        vec sums[PLACES], columns[6][3];
+        for (int p = 0; p < PLACES; p++)
+            sums[p] = (vec)(0);
+        for (int k = 0; k < items; k++)
+            for (int p = 0; p < PLACES; p++, partial += (size_t)padded * lanes)
+                sums[p] += LOAD(partial);
+        for (int j = 0; j < 6; j++) {
+#define TO_COLUMN(u, value) columns[j][u] = value
+            WEIGHT_LINE(vec, TO_COLUMN, sums[j], sums[6 + j], sums[12 + j], sums[18 + j],
+                        sums[24 + j], sums[30 + j])
+        }
+        for (int u = 0; u < 3; u++) {
+#define TO_TOTAL(v, value) total[3 * u + v] += value
+            WEIGHT_LINE(vec, TO_TOTAL, columns[0][u], columns[1][u], columns[2][u], columns[3][u],
+                        columns[4][u], columns[5][u])
         }
     }
+    for (int i = 0; i < 9; i++)
+        scatter_weights(dw + i, total[i], in_channels - c);
 }

@@ -56,9 +56,8 @@ end:
     return status;
 }
 
-/* To what stands in `to` if `add`. */
-static rt_status add_chunks(struct rt_device *device, const struct rt_tensor *from,
-                            const struct rt_tensor *to, size_t count, size_t chunks, bool add)
+rt_status rt_add_chunks(struct rt_device *device, const struct rt_tensor *from,
+                        const struct rt_tensor *to, size_t count, size_t chunks, bool add)
 {
     size_t vector = (size_t)rt_device_vector(device);
     return RT_LAUNCH(device, "reduce.cl", "sum_chunks", NULL, ((count + vector - 1) / vector, 1, 1),
@@ -98,8 +97,8 @@ rt_status rt_activation_backward(const struct rt_op_call *call,
                                           .arguments = arguments,
                                           .count = sizeof arguments / sizeof *arguments}));
     if (dbias->buffer)
-        status = add_chunks(call->device, &partial, dbias, (size_t)s.c, (size_t)s.n * chunks,
-                            call->dp_add);
+        status = rt_add_chunks(call->device, &partial, dbias, (size_t)s.c, (size_t)s.n * chunks,
+                               call->dp_add);
 end:
     return status;
 }
@@ -107,5 +106,5 @@ end:
 rt_status rt_sum_chunks(struct rt_device *device, const struct rt_tensor *from,
                         const struct rt_tensor *to, size_t count, size_t chunks)
 {
-    return add_chunks(device, from, to, count, chunks, false);
+    return rt_add_chunks(device, from, to, count, chunks, false);
 }
