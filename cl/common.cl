@@ -74,9 +74,9 @@ static inline float SUM(vec v)
 
 #include "exact.cl"
 
-/* max(v, 0) of a number or a vector, which fmax would not do to what is no number: a network that has
- * gone astray must not look sane. */
-#define RELU(v) ((v) < 0 ? 0 : (v))
+/* max(v, 0), never -0, of a number or a vector. What is no number stays so, as it would not with fmax:
+ * a network that has gone astray must not look sane. */
+#define RELU(v) ((v) <= 0 ? 0 : (v))
 
 /* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. For CPUs
  * alone, whose address spaces are one. */

@@ -135,13 +135,22 @@ static rt_status create_loss(struct rt_run *run)
                           rt_dataset_palette(run->material.dataset)->count);
 }
 
+/* Patches that are judged at a time, of whose losses the mean counts. How many of a step fit into
+ * the memory is up to the device: in exact math one, but where steps do not go in parts. */
+static int judged_together(const struct rt_run *run)
+{
+    const enum rt_hard_loss loss = run->options->loss;
+    const bool divides = loss != RT_HARD_DICE && loss != RT_HARD_DICE_FOCAL;
+    return rt_device_is_exact(run->device) && divides ? 1 : run->way.together;
+}
+
 static rt_status create_judge(struct rt_run *run)
 {
     const struct rt_loss loss = rt_run_judged_loss(run);
     return rt_judge_create(&run->judge, &(struct rt_judge_options){.device = run->device,
                                                                    .model = run->student,
                                                                    .material = &run->material,
-                                                                   .batch = run->way.together,
+                                                                   .batch = judged_together(run),
                                                                    .loss = &loss});
 }
 
