@@ -452,6 +452,14 @@ struct rt_device *check_variant(size_t index)
     return device;
 }
 
+struct rt_device *check_math(size_t index)
+{
+    struct rt_device *device = check_variant(index / 2);
+    if (device)
+        assert_ok(rt_device_set_math(device, index % 2 ? RT_MATH_EXACT : RT_MATH_FAST));
+    return device;
+}
+
 /* Everything on one device, which it closes; exactly, with the bits that are given. */
 static void check_run(const struct op_case *test, const struct expected *expected,
                       struct rt_device *device, struct bits *bits)
