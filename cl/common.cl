@@ -195,6 +195,35 @@ static vec drop(vec value, uvec word, dropout d, int i)
     for (uint v = (item) * (step == 1 ? each : 1), v##_left = (item) < items ? each : 0;           \
          v##_left > 0 && v < vectors; v += step, v##_left--)
 
+/* Sums over pixels, which host/ops/chunks.h shares out as well. In exact mode a chunk is of pixels
+ * of one image, `step` is the number of images, and lane l of 16 sums the pixels l, l + 16, ... of
+ * the chunk: the lanes of SUM_PARTS vectors, of which PART(at) takes those of a span. */
+#if EXACT
+#define SUM_PARTS (16 / VEC)
+#define PART(at) ((at).first / VEC % SUM_PARTS)
+#define FOR_SUMMED(v, item)                                                                        \
+    for (uint v##_row = vectors / step, v##_from = (item) / step * each,                           \
+              v = (item) % step * v##_row + v##_from,                                              \
+              v##_left = (item) < items ? min(each, v##_row - v##_from) : 0;                       \
+         v##_left > 0; v++, v##_left--)
+#else
+#define SUM_PARTS 1
+#define PART(at) 0
+#define FOR_SUMMED(v, item) FOR_CHUNK(v, item)
+#endif
+
+static inline float sum_parts(vec *sums)
+{
+    for (int kept = SUM_PARTS / 2; kept * VEC >= 4; kept /= 2)
+        for (int k = 0; k < kept; k++)
+            sums[k] += sums[k + kept];
+#if EXACT && VEC == 1
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+#else
+    return SUM(sums[0]);
+#endif
+}
+
 /* --- classes: the logits of VEC pixels of a tensor [n, CLASSES, h, w] --------------------- */
 
 #ifndef CLASSES
@@ -239,7 +268,7 @@ static inline void centre_logits(vec *x)
 {
     vec largest = x[0];
     for (int c = 1; c < CLASSES; c++)
-        largest = fmax(largest, x[c]);
+        largest = LARGER(largest, x[c]);
     for (int c = 0; c < CLASSES; c++)
         x[c] -= largest;
 }
@@ -250,10 +279,10 @@ static inline vec softmax(const vec *x, float sharpness, vec *p)
 {
     vec z = 0;
     for (int c = 0; c < CLASSES; c++) {
-        p[c] = exp(x[c] * sharpness);
+        p[c] = EXP(x[c] * sharpness);
         z += p[c];
     }
     for (int c = 0; c < CLASSES; c++)
-        p[c] /= z;
-    return log(z);
+        p[c] = DIVIDE(p[c], z);
+    return LOG(z);
 }

@@ -5,13 +5,15 @@
  * which all devices compute alike, and take and give denormal numbers, infinities and NaN, of
  * which the sign and the other bits are not specified. DIVIDE and SQRT are correctly rounded, EXP
  * errs by up to 0.7 and LOG by up to 0.8 units in the last place (one, where EXP's result is
- * denormal). DIVIDE1 and SQRT1 are the same of one float. tests/ops/exact.c checks all this. */
+ * denormal). DIVIDE1 and SQRT1 are the same of one float. LARGER is fmax, but of 0 and -0 the first.
+ * tests/ops/exact.c checks all this. */
 #if EXACT
 
 #define EXP(x) exact_exp(x)
 #define LOG(x) exact_log(x)
 #define DIVIDE(a, b) exact_divide(a, b)
 #define SQRT(x) exact_sqrt(x)
+#define LARGER(a, b) exact_larger(a, b)
 #if VEC == 1
 #define DIVIDE1(a, b) exact_divide(a, b)
 #define SQRT1(x) exact_sqrt(x)
@@ -167,6 +169,11 @@ static vec exact_log(vec x)
     return AS_VEC((whole & ~SIGN) == 0 ? (uvec)(INFINITE | SIGN) : bits);
 }
 
+static inline vec exact_larger(vec a, vec b)
+{
+    return ((a >= b) | (b != b)) ? a : b;
+}
+
 #undef SIGN
 #undef ONE
 #undef INFINITE
@@ -179,6 +186,7 @@ static vec exact_log(vec x)
 #define LOG(x) log(x)
 #define DIVIDE(a, b) ((a) / (b))
 #define SQRT(x) sqrt(x)
+#define LARGER(a, b) fmax(a, b)
 #define DIVIDE1(a, b) ((a) / (b))
 #define SQRT1(x) sqrt(x)
 

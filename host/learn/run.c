@@ -184,7 +184,7 @@ static rt_status create_step(struct rt_run *run)
     RT_TRY(rt_teachers_plan(&run->teachers, run->way.together));
     RT_TRY(rt_model_plan(run->student, run->way.together, patch, patch, run->way.plan));
     RT_TRY(rt_buffer_create(&run->labels, run->device, (size_t)run->batch * pixels));
-    if (run->way.together < run->batch)
+    if (run->way.together < run->batch && !rt_device_is_exact(run->device))
         RT_TRY(rt_buffer_create(&run->gradient_sums, run->device, gradients));
     RT_TRY(create_judge(run));
 end:
