@@ -104,11 +104,17 @@ typedef struct {
     __global float *to[4], *pooled[4];
 } finish;
 
-/* The maxima of 2 x 2 outputs from two rows of a segment, for an even width. */
+/* The maxima of 2 x 2 outputs from two rows of a segment, for an even width. In exact mode, which
+ * tells 0 from -0, in the order of pool.cl. */
 static inline void put_maxima(__global float *to, vec upper, vec lower, int column, int width)
 {
+#if EXACT
+    const vec wider = LARGER((vec)(upper.even, lower.even), (vec)(upper.odd, lower.odd));
+    const half_vec maxima = LARGER(wider, (vec)(wider.hi, wider.lo)).lo;
+#else
     const vec higher = fmax(upper, lower);
     const half_vec maxima = fmax(higher.even, higher.odd);
+#endif
     if (column + VEC <= width) {
         STORE_HALF(maxima, to);
         return;

@@ -76,11 +76,31 @@ static inline void transpose(__local const float *from, size_t from_step, __loca
         STORE(a[i], to + i * to_step);
 }
 
-/* sums[p][o][c] (+)= sum over tiles t of out[p][o][t] * in[p][t][c], for `outs` channels o and
- * `lanes` channels c; OUT x WIDE vectors of sums at a time. */
+/* sum[o][k] += sum over tiles t of gradient[o][t] * value[t][k], a row of gradients being `tiles`
+ * long and one of values `lanes`. */
 #ifndef WIDE
 #define WIDE 2
 #endif
+static inline void add_tiles(vec sum[OUT][WIDE], __local const float *value, int lanes,
+                             __local const float *gradient, int tiles)
+{
+    for (int t = 0; t < tiles; t++) {
+        vec values[WIDE];
+#pragma unroll
+        for (int k = 0; k < WIDE; k++)
+            values[k] = LOAD(value + k * VEC);
+#pragma unroll
+        for (int o = 0; o < OUT; o++)
+#pragma unroll
+            for (int k = 0; k < WIDE; k++)
+                sum[o][k] = fma((vec)(gradient[o * tiles]), values[k], sum[o][k]);
+        value += lanes;
+        gradient++;
+    }
+}
+
+/* sums[p][o][c] (+)= sum over tiles t of out[p][o][t] * in[p][t][c], for `outs` channels o and
+ * `lanes` channels c; OUT x WIDE vectors of sums at a time. */
 static inline void add_products(__local const float *in, __local const float *out,
                                 __global float *sums, int outs, int lanes, size_t sums_step,
                                 int tiles, bool add)
@@ -89,33 +109,85 @@ static inline void add_products(__local const float *in, __local const float *ou
         for (int first = 0; first < outs; first += OUT)
             for (int c = 0; c < lanes; c += WIDE * VEC) {
                 __global float *to = sums + p * sums_step + (size_t)first * lanes + c;
-                __local const float *value = in + (size_t)p * tiles * lanes + c;
-                __local const float *gradient = out + ((size_t)p * outs + first) * tiles;
                 vec sum[OUT][WIDE];
 #pragma unroll
                 for (int o = 0; o < OUT; o++)
 #pragma unroll
                     for (int k = 0; k < WIDE; k++)
                         sum[o][k] = add ? LOAD(to + o * lanes + k * VEC) : (vec)(0);
-                for (int t = 0; t < tiles; t++) {
-                    vec values[WIDE];
-#pragma unroll
-                    for (int k = 0; k < WIDE; k++)
-                        values[k] = LOAD(value + k * VEC);
-#pragma unroll
-                    for (int o = 0; o < OUT; o++)
-#pragma unroll
-                        for (int k = 0; k < WIDE; k++)
-                            sum[o][k] = fma((vec)(gradient[o * tiles]), values[k], sum[o][k]);
-                    value += lanes;
-                    gradient++;
-                }
+                add_tiles(sum, in + (size_t)p * tiles * lanes + c, lanes,
+                          out + ((size_t)p * outs + first) * tiles, tiles);
 #pragma unroll
                 for (int o = 0; o < OUT; o++)
 #pragma unroll
                     for (int k = 0; k < WIDE; k++)
                         STORE(sum[o][k], to + o * lanes + k * VEC);
             }
+}
+
+/* What is summed over. */
+typedef struct {
+    __global const float *x, *dy;
+    size_t x_stride, x_plane, dy_stride, dy_plane;
+    int in_channels, out_channels, batch, height, width;
+} images;
+
+/* What a work-item sums at a time: `tiles` tiles for output channels first_out .. + outs - 1. */
+typedef struct {
+    int tiles, first_out, outs, lanes;
+    __local float *in, *out, *turned;
+} block;
+
+/* Transforms the tiles of segments `first` to first + 3, as far as these are before `end`, for the
+ * block's vector b; the others are 0. */
+static inline void transform_vector(images of, block to, int b, int first, int end)
+{
+    const int height = of.height, width = of.width, outs = to.outs;
+    segment at[4];
+    uint rows[4];
+    int count[4];
+    __global const float *from[4], *gradient[4];
+    for (int s = 0; s < 4; s++) {
+        at[s] = find_segment(first + s, of.batch, height, width);
+        if (first + s >= end)
+            at[s].n = of.batch;
+        rows[s] = input_rows(at[s], of.batch, height);
+        count[s] = at[s].n < of.batch ? height - at[s].row : 0;
+        from[s] = of.x + at[s].n * of.x_stride + (at[s].row - 1) * width + at[s].column - 1;
+        gradient[s] = of.dy + at[s].n * of.dy_stride + to.first_out * of.dy_plane +
+                      at[s].row * width + at[s].column;
+    }
+    const after_mask there = columns_after(at, width);
+    for (int o = 0; o < outs; o++) {
+        if (to.first_out + o == of.out_channels) /* zeros from here on */
+            for (int s = 0; s < 4; s++)
+                count[s] = 0;
+        for (int s = 0; s < 4; s++)
+            for (int i = 0; i < min(4, count[s]); i++)
+                PREFETCH(gradient[s] + of.dy_plane + i * width);
+        transform_gradient(gradient, at, count, width, to.out + o * to.tiles + b * VEC,
+                           (size_t)outs * to.tiles);
+        for (int s = 0; s < 4; s++)
+            gradient[s] += of.dy_plane;
+    }
+    for (int c = 0; c < to.lanes; c += VEC) {
+        for (int i = 0; i < VEC; i++) {
+            if (c + i >= of.in_channels) {
+                for (int p = 0; p < PLACES; p++)
+                    STORE((vec)(0), to.turned + (p * VEC + i) * VEC);
+                continue;
+            }
+            for (int s = 0; s < 4 && rows[s]; s++)
+                for (int row = 2; row < 6; row++)
+                    PREFETCH(from[s] + of.x_plane + row * width + VEC / 2);
+            transform_input(from, at, rows, there, width, to.turned + i * VEC, VEC * VEC);
+            for (int s = 0; s < 4; s++)
+                from[s] += of.x_plane;
+        }
+        for (int p = 0; p < PLACES; p++)
+            transpose(to.turned + p * VEC * VEC, VEC,
+                      to.in + ((size_t)p * to.tiles + b * VEC) * to.lanes + c, to.lanes);
+    }
 }
 
 /* One work-item: `segments` segments (dimension 0) for `outs` output channels, a multiple of OUT
@@ -133,64 +205,20 @@ __kernel void winograd_weights(__global const float *x, ulong x_offset, ulong x_
                                int padded, int lanes, __local float *in, __local float *out,
                                __local float *turned)
 {
-    const int tiles = blocks * VEC, first_out = get_global_id(1) * outs;
+    const images of = {x + x_offset, dy + dy_offset, x_stride,     x_plane,      dy_stride,
+                       dy_plane,     in_channels,    out_channels, batch,        height,
+                       width};
+    const block to = {blocks * VEC, get_global_id(1) * outs, outs, lanes, in, out, turned};
     const int items = (span + segments - 1) / segments; /* of a span */
     const int start = get_global_id(0) / items * span;
     const int first = start + get_global_id(0) % items * segments;
     const int end = min(first + segments, start + span);
-    x += x_offset;
-    dy += dy_offset;
-    partial += partial_offset + ((size_t)get_global_id(0) * PLACES * padded + first_out) * lanes;
+    partial += partial_offset + ((size_t)get_global_id(0) * PLACES * padded + to.first_out) * lanes;
     for (int begin = first; begin < end; begin += blocks * 4) {
-        for (int b = 0; b < blocks; b++) {
-            segment at[4];
-            uint rows[4];
-            int count[4];
-            __global const float *from[4], *gradient[4];
-            for (int s = 0; s < 4; s++) {
-                const int index = begin + 4 * b + s;
-                at[s] = find_segment(index, batch, height, width);
-                if (index >= end)
-                    at[s].n = batch;
-                rows[s] = input_rows(at[s], batch, height);
-                count[s] = at[s].n < batch ? height - at[s].row : 0;
-                from[s] = x + at[s].n * x_stride + (at[s].row - 1) * width + at[s].column - 1;
-                gradient[s] = dy + at[s].n * dy_stride + first_out * (size_t)dy_plane +
-                              at[s].row * width + at[s].column;
-            }
-            const after_mask there = columns_after(at, width);
-            for (int o = 0; o < outs; o++) {
-                if (first_out + o == out_channels) /* zeros from here on */
-                    for (int s = 0; s < 4; s++)
-                        count[s] = 0;
-                for (int s = 0; s < 4; s++)
-                    for (int i = 0; i < min(4, count[s]); i++)
-                        PREFETCH(gradient[s] + dy_plane + i * width);
-                transform_gradient(gradient, at, count, width, out + o * tiles + b * VEC,
-                                   (size_t)outs * tiles);
-                for (int s = 0; s < 4; s++)
-                    gradient[s] += dy_plane;
-            }
-            for (int c = 0; c < lanes; c += VEC) {
-                for (int i = 0; i < VEC; i++) {
-                    if (c + i >= in_channels) {
-                        for (int p = 0; p < PLACES; p++)
-                            STORE((vec)(0), turned + (p * VEC + i) * VEC);
-                        continue;
-                    }
-                    for (int s = 0; s < 4 && rows[s]; s++)
-                        for (int row = 2; row < 6; row++)
-                            PREFETCH(from[s] + x_plane + row * width + VEC / 2);
-                    transform_input(from, at, rows, there, width, turned + i * VEC, VEC * VEC);
-                    for (int s = 0; s < 4; s++)
-                        from[s] += x_plane;
-                }
-                for (int p = 0; p < PLACES; p++)
-                    transpose(turned + p * VEC * VEC, VEC,
-                              in + ((size_t)p * tiles + b * VEC) * lanes + c, lanes);
-            }
-        }
-        add_products(in, out, partial, outs, lanes, (size_t)padded * lanes, tiles, begin > first);
+        for (int b = 0; b < blocks; b++)
+            transform_vector(of, to, b, begin + 4 * b, end);
+        add_products(in, out, partial, outs, lanes, (size_t)padded * lanes, to.tiles,
+                     begin > first);
     }
 }
 
@@ -211,6 +239,22 @@ static inline void scatter_weights(__global float *to, vec weights, int count)
         to[9 * l] = values[l];
 }
 
+/* A3' m A3, added to total; m[p] lies `step` vectors apart. */
+static inline void add_weights(const vec *m, int step, vec total[9])
+{
+    vec columns[6][3];
+    for (int j = 0; j < 6; j++) {
+#define TO_COLUMN(u, value) columns[j][u] = value
+        WEIGHT_LINE(vec, TO_COLUMN, m[j * step], m[(6 + j) * step], m[(12 + j) * step],
+                    m[(18 + j) * step], m[(24 + j) * step], m[(30 + j) * step])
+    }
+    for (int u = 0; u < 3; u++) {
+#define TO_TOTAL(v, value) total[3 * u + v] += value
+        WEIGHT_LINE(vec, TO_TOTAL, columns[0][u], columns[1][u], columns[2][u], columns[3][u],
+                    columns[4][u], columns[5][u])
+    }
+}
+
 /* dw[o, c] (+)= the sum over spans of A3' (the sum over their items of partial[., o, c]) A3, both
  * sums in their order; one work-item VEC channels c of one o. */
 __kernel void winograd_finish_weights(__global const float *partial, ulong partial_offset,
@@ -227,23 +271,72 @@ __kernel void winograd_finish_weights(__global const float *partial, ulong parti
     for (int i = 0; i < 9; i++)
         total[i] = add ? gather_weights(dw + i, in_channels - c) : (vec)(0);
     for (int span = 0; span < spans; span++) {
-        vec sums[PLACES], columns[6][3];
+        vec sums[PLACES];
         for (int p = 0; p < PLACES; p++)
             sums[p] = (vec)(0);
         for (int k = 0; k < items; k++)
             for (int p = 0; p < PLACES; p++, partial += (size_t)padded * lanes)
                 sums[p] += LOAD(partial);
-        for (int j = 0; j < 6; j++) {
-#define TO_COLUMN(u, value) columns[j][u] = value
-            WEIGHT_LINE(vec, TO_COLUMN, sums[j], sums[6 + j], sums[12 + j], sums[18 + j],
-                        sums[24 + j], sums[30 + j])
-        }
-        for (int u = 0; u < 3; u++) {
-#define TO_TOTAL(v, value) total[3 * u + v] += value
-            WEIGHT_LINE(vec, TO_TOTAL, columns[0][u], columns[1][u], columns[2][u], columns[3][u],
-                        columns[4][u], columns[5][u])
-        }
+        add_weights(sums, 1, total);
     }
     for (int i = 0; i < 9; i++)
         scatter_weights(dw + i, total[i], in_channels - c);
+}
+
+/* The same at once for images that fill at most `blocks` vectors of tiles: a work-item takes `outs`
+ * output channels, and image after image adds their gradients up in total[i][o][c], for weight i of
+ * a filter, `padded` channels o and `lanes` channels c. Otherwise as winograd_weights. */
+__kernel void winograd_weights_at_once(
+    __global const float *x, ulong x_offset, ulong x_stride, uint x_plane, __global const float *dy,
+    ulong dy_offset, ulong dy_stride, uint dy_plane, __global float *total, ulong total_offset,
+    __global float *dw, ulong dw_offset, int in_channels, int out_channels, int batch, int height,
+    int width, int span, int blocks, int outs, int padded, int lanes, int add, __local float *in,
+    __local float *out, __local float *turned)
+{
+    const images of = {x + x_offset, dy + dy_offset, x_stride,     x_plane,      dy_stride,
+                       dy_plane,     in_channels,    out_channels, batch,        height,
+                       width};
+    const block to = {blocks * VEC, get_global_id(0) * outs, outs, lanes, in, out, turned};
+    for (int n = 0; n < batch; n++) {
+        for (int b = 0; b < blocks; b++)
+            transform_vector(of, to, b, n * span + 4 * b, (n + 1) * span);
+        for (int c = 0; c < lanes; c += WIDE * VEC)
+            for (int first = 0; first < outs && to.first_out + first < out_channels; first += OUT) {
+                vec sums[PLACES][OUT][WIDE];
+                for (int p = 0; p < PLACES; p++) {
+                    vec sum[OUT][WIDE];
+#pragma unroll
+                    for (int o = 0; o < OUT; o++)
+#pragma unroll
+                        for (int k = 0; k < WIDE; k++)
+                            sum[o][k] = (vec)(0);
+                    add_tiles(sum, in + (size_t)p * to.tiles * lanes + c, lanes,
+                              out + ((size_t)p * outs + first) * to.tiles, to.tiles);
+#pragma unroll
+                    for (int o = 0; o < OUT; o++)
+#pragma unroll
+                        for (int k = 0; k < WIDE; k++)
+                            sums[p][o][k] = sum[o][k];
+                }
+                for (int i = 0; i < OUT * WIDE; i++) {
+                    const int o = to.first_out + first + i / WIDE, lane = c + i % WIDE * VEC;
+                    const size_t filter = (size_t)o * in_channels + lane;
+                    __global float *kept = total + total_offset + (size_t)o * lanes + lane;
+                    vec weights[9];
+                    for (int k = 0; k < 9; k++)
+                        weights[k] = n > 0 ? LOAD(kept + k * (size_t)padded * lanes)
+                                     : add && o < out_channels
+                                         ? gather_weights(dw + dw_offset + filter * 9 + k,
+                                                          in_channels - lane)
+                                         : (vec)(0);
+                    add_weights(&sums[0][i / WIDE][i % WIDE], OUT * WIDE, weights);
+                    for (int k = 0; k < 9; k++)
+                        if (n + 1 < batch)
+                            STORE(weights[k], kept + k * (size_t)padded * lanes);
+                        else if (o < out_channels)
+                            scatter_weights(dw + dw_offset + filter * 9 + k, weights[k],
+                                            in_channels - lane);
+                }
+            }
+    }
 }

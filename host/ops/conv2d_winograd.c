@@ -50,10 +50,11 @@ static int in_channels_of(const struct rt_conv2d *a, struct rt_shape x, enum rt_
  * stated, so that the sums' order does not depend on the device's compute units. */
 #define PARTIAL_BYTES ((size_t)8 << 20)
 #define ITEMS_MAX 16
-#define EXACT_PARTIAL_BYTES ((size_t)32 << 20) /* has no say in the order */
+#define EXACT_PARTIAL_BYTES ((size_t)10 << 20) /* has no say in the order */
 #define OUTS_MAX 64                            /* output channels of a work-item */
 #define WEIGHT_OUTS 8                          /* of them at a time */
 #define WEIGHT_BLOCKS_MAX 4
+#define OUTS_MIN 16 /* where an item has all images, so that all compute units have work */
 
 struct weights_share {
     int images;         /* of a pass */
@@ -64,6 +65,7 @@ struct weights_share {
     int padded;         /* of all work-items */
     int lanes;          /* input channels, rounded up to whole vectors */
     int wide;           /* vectors of them at a time */
+    bool at_once;       /* an item has all images, each of which fills `blocks` vectors or less */
 };
 
 static size_t weights_local_bytes(const struct rt_device *device, const struct weights_share *s)
@@ -120,25 +122,54 @@ static void share_images(struct weights_share *s, const struct rt_device *device
     s->spans = s->images;
 }
 
+/* `groups` groups of output channels, or more. */
+static void share_channels(struct weights_share *s, int channels, size_t groups)
+{
+    const size_t least = rt_ceil_div((size_t)channels, OUTS_MAX);
+    groups = groups > least ? groups : least;
+    s->outs = (int)(rt_ceil_div(rt_ceil_div((size_t)channels, groups), WEIGHT_OUTS) * WEIGHT_OUTS);
+    s->padded = (int)groups * s->outs;
+}
+
+/* As many vectors of tiles at a time as local memory has room for. */
+static void fit_blocks(struct weights_share *s, const struct rt_device *device)
+{
+    s->blocks = (int)rt_ceil_div((size_t)s->segments, SEGMENTS);
+    s->blocks = s->blocks < WEIGHT_BLOCKS_MAX ? s->blocks : WEIGHT_BLOCKS_MAX;
+    while (s->blocks > 0 &&
+           weights_local_bytes(device, s) > rt_device_describe(device)->local_bytes)
+        s->blocks--;
+}
+
+/* Whether all images can go to the items at once, as then they do. */
+static bool share_at_once(struct weights_share *s, const struct rt_device *device, int channels)
+{
+    const size_t most = rt_ceil_div((size_t)channels, OUTS_MIN);
+    const size_t units = (size_t)rt_device_describe(device)->units;
+    struct weights_share tried = *s;
+    share_channels(&tried, channels, units < most ? units : most);
+    fit_blocks(&tried, device);
+    tried.at_once = tried.items == 1 && tried.segments <= SEGMENTS * tried.blocks;
+    if (tried.at_once)
+        *s = tried;
+    return tried.at_once;
+}
+
 static struct weights_share share_weights(const struct rt_device *device, const struct rt_conv2d *a,
                                           struct rt_shape x)
 {
     const size_t vector = (size_t)rt_device_vector(device),
                  lanes = rt_ceil_div((size_t)x.c, vector);
     struct weights_share s = {.wide = lanes % WIDE == 0 ? WIDE : 1, .lanes = (int)(lanes * vector)};
-    size_t groups = rt_ceil_div((size_t)a->channels, OUTS_MAX);
-    s.outs =
-        (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), WEIGHT_OUTS) * WEIGHT_OUTS);
-    s.padded = (int)groups * s.outs;
-    if (rt_device_is_exact(device))
-        share_images(&s, device, x);
-    else
+    share_channels(&s, a->channels, 1);
+    if (!rt_device_is_exact(device))
         share_batch(&s, device, x);
-    s.blocks = (int)rt_ceil_div((size_t)s.segments, SEGMENTS);
-    s.blocks = s.blocks < WEIGHT_BLOCKS_MAX ? s.blocks : WEIGHT_BLOCKS_MAX;
-    while (s.blocks > 0 &&
-           weights_local_bytes(device, &s) > rt_device_describe(device)->local_bytes)
-        s.blocks--;
+    else {
+        share_images(&s, device, x);
+        if (share_at_once(&s, device, a->channels))
+            return s;
+    }
+    fit_blocks(&s, device);
     return s;
 }
 
@@ -161,6 +192,8 @@ static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a,
 {
     if (part == RT_CONV2D_BACKWARD_WEIGHTS) {
         struct weights_share s = share_weights(device, a, x);
+        if (s.at_once)
+            return 9 * (size_t)s.padded * (size_t)s.lanes;
         return (size_t)s.spans * (size_t)s.items * partial_floats(&s);
     }
     int in = in_channels_of(a, x, part), out = x.c + a->channels - in;
@@ -308,11 +341,50 @@ static rt_status add_weights(const struct rt_op_call *call, const struct weights
                      rt_int(x.shape.c), rt_int(dy.shape.c), rt_int(first > 0 || call->dp_add));
 }
 
+static rt_status add_at_once(const struct rt_op_call *call, const struct weights_share *s)
+{
+    const struct rt_shape in = call->x[0].shape;
+    const size_t vector = (size_t)rt_device_vector(call->device);
+    const size_t tiles = (size_t)s->blocks * vector, bytes = sizeof(float) * PLACES;
+    char options[64];
+    snprintf(options, sizeof options, "-DOUT=%d -DWIDE=%d", WEIGHT_OUTS, s->wide);
+    const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]),
+                                            RT_TENSOR(call->dy),
+                                            rt_buffer_argument(call->scratch.buffer),
+                                            rt_ulong(call->scratch.offset),
+                                            rt_buffer_argument(call->dp[0].buffer),
+                                            rt_ulong(call->dp[0].offset),
+                                            rt_int(in.c),
+                                            rt_int(call->dy.shape.c),
+                                            rt_int(in.n),
+                                            rt_int(in.h),
+                                            rt_int(in.w),
+                                            rt_int(s->span),
+                                            rt_int(s->blocks),
+                                            rt_int(s->outs),
+                                            rt_int(s->padded),
+                                            rt_int(s->lanes),
+                                            rt_int(call->dp_add),
+                                            rt_local(bytes * tiles * (size_t)s->lanes),
+                                            rt_local(bytes * tiles * (size_t)s->outs),
+                                            rt_local(bytes * vector * vector)};
+    return rt_device_launch(call->device,
+                            &(struct rt_launch){.file = "conv2d_winograd_weights.cl",
+                                                .kernel = "winograd_weights_at_once",
+                                                .options = options,
+                                                .global = {(size_t)(s->padded / s->outs), 1, 1},
+                                                .local = {1, 1, 1},
+                                                .arguments = arguments,
+                                                .count = sizeof arguments / sizeof *arguments});
+}
+
 static rt_status backward_weights(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->x[0].shape;
     const struct weights_share s = share_weights(call->device, call->attributes, in);
     rt_status status = RT_OK;
+    if (s.at_once)
+        return add_at_once(call, &s);
     for (int first = 0; first < in.n && status == RT_OK; first += s.images)
         status = add_weights(call, &s, first, in.n - first < s.images ? in.n - first : s.images);
     return status;

@@ -476,6 +476,12 @@ static void check_run(const struct op_case *test, const struct expected *expecte
     run_finish(&run);
 }
 
+/* Exact mode has one way for each convolution: it is enough that it takes the cases of one. */
+static bool is_exact(const struct op_case *test)
+{
+    return test->conv == RT_CONV_AUTO || test->conv == RT_CONV_WINOGRAD;
+}
+
 void check_op(const struct op_case *test)
 {
     struct expected expected = {0};
@@ -485,7 +491,7 @@ void check_op(const struct op_case *test)
     expect(test, &expected);
     for (size_t i = 0; (device = check_variant(i)); i++)
         check_run(test, &expected, device, NULL);
-    for (size_t i = 0; (device = check_variant(i)); i++)
+    for (size_t i = 0; is_exact(test) && (device = check_variant(i)); i++)
         check_run(test, &expected, device, &bits);
     expected_finish(&expected);
 }
