@@ -7,7 +7,14 @@
 #define ITEMS 1 /* its work-items, a power of two */
 #endif
 
-#if ITEMS > 1
+#if EXACT
+#define GROUP ITEMS
+#include "lanes.cl"
+#else
+#define VECTORS 1
+#endif
+
+#if !EXACT && ITEMS > 1
 /* The sum of what the group's work-items have, halved again and again; the first one's result. */
 static inline float sum_group(float value, __local float *sums)
 {
@@ -22,8 +29,8 @@ static inline float sum_group(float value, __local float *sums)
 }
 #endif
 
-/* In place, the gradient before the activation: dz = dy * scale where y > 0, else 0, with ReLU (what
- * dropout took away is 0 in y as well). And the sums of dz for the gradient of a bias:
+/* In place, the gradient before the activation: dz = dy * scale where y > 0, else 0, with ReLU
+ * (what dropout took away is 0 in y as well). And the sums of dz for the gradient of a bias:
  * partial[(n * chunks + k) * channels + c] = sum of dz over chunk k of plane (n, c). */
 __kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
 activation_backward(__global float *dy, ulong dy_offset, ulong dy_stride, uint dy_plane,
@@ -36,17 +43,28 @@ activation_backward(__global float *dy, ulong dy_offset, ulong dy_stride, uint d
     const int from = chunk * CHUNK, to = min(from + CHUNK, size);
     dy += dy_offset + n * dy_stride + c * (size_t)dy_plane;
     y += y_offset + n * y_stride + c * (size_t)y_plane;
-    vec sum = (vec)(0);
-    for (int i = from + item * VEC; i < to; i += ITEMS * VEC) {
-        vec gradient = load_part(dy + i, to - i);
-        if (relu) {
-            gradient = select((vec)(0), gradient * scale, LOAD(y + i) > (vec)(0));
-            store_row(dy + i, gradient, i, to);
+    vec sum[VECTORS];
+    for (int k = 0; k < VECTORS; k++)
+        sum[k] = (vec)(0);
+    for (int row = from; row < to; row += VECTORS * ITEMS * VEC)
+        for (int k = 0; k < VECTORS; k++) {
+            const int i = row + (k * ITEMS + item) * VEC;
+            if (i >= to)
+                continue;
+            vec gradient = load_part(dy + i, to - i);
+            if (relu) {
+                gradient = select((vec)(0), gradient * scale, LOAD(y + i) > (vec)(0));
+                store_row(dy + i, gradient, i, to);
+            }
+            sum[k] += gradient;
         }
-        sum += gradient;
-    }
-    float total = SUM(sum);
-#if ITEMS > 1
+#if EXACT
+    __local float lanes[256];
+    float total = sum_lanes(sum, lanes);
+#else
+    float total = SUM(sum[0]);
+#endif
+#if !EXACT && ITEMS > 1
     __local float sums[ITEMS];
     total = sum_group(total, sums);
 #endif

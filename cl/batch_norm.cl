@@ -20,28 +20,7 @@ static inline int chunks_of(int size)
     return (size + CHUNK - 1) / CHUNK;
 }
 
-/* Lane l of 256 sums the elements l, l + 256, ... of a chunk, and a tree sums the lanes, so that
- * neither the vector width nor the group size changes a bit. A work-item has VECTORS of them. */
-#define VECTORS (256 / (GROUP * VEC))
-
-static float sum_lanes(vec *sums, __local float *lanes)
-{
-    const int item = get_local_id(0);
-#pragma unroll
-    for (int kept = VECTORS / 2; kept > 0; kept /= 2)
-        for (int k = 0; k < kept; k++)
-            sums[k] += sums[k + kept];
-    STORE(sums[0], lanes + item * VEC);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int kept = GROUP * VEC / 2; kept >= 4; kept /= 2) {
-        for (int i = item; i < kept; i += GROUP)
-            lanes[i] += lanes[i + kept];
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-    const float sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
-    barrier(CLK_LOCAL_MEM_FENCE);
-    return sum;
-}
+#include "lanes.cl"
 
 enum term { X, SQUARE, DZ, DZ_X };
 
@@ -74,7 +53,7 @@ __kernel void batch_norm_sums(TENSOR(x), TENSOR(dz), __global float *partial, ul
     const int count = min(CHUNK, size - k * CHUNK);
     x += x_offset + n * x_stride + c * (size_t)x_plane + k * CHUNK;
     float4 sums = 0;
-    sums.s0 = sum_chunk(X, x, 0, count, 0, lanes) / count;
+    sums.s0 = DIVIDE1(sum_chunk(X, x, 0, count, 0, lanes), (float)count);
     sums.s1 = sum_chunk(SQUARE, x, 0, count, sums.s0, lanes);
 #if GRADIENT
     dz += dz_offset + n * dz_stride + c * (size_t)dz_plane + k * CHUNK;
@@ -96,8 +75,8 @@ static float2 combine(__global const float *partial, int images, int size)
         const float count = min(CHUNK, size - i % chunks * CHUNK);
         const float before = total, delta = sums.s0 - mean;
         total += count;
-        mean = fma(delta, count / total, mean);
-        squares += fma(delta * delta, before * count / total, sums.s1);
+        mean = fma(delta, DIVIDE1(count, total), mean);
+        squares += fma(delta * delta, DIVIDE1(before * count, total), sums.s1);
     }
     return (float2)(mean, squares);
 }
@@ -117,7 +96,8 @@ __kernel void batch_norm_fold(__global const float *weights, ulong weights_offse
     const int c = get_global_id(0);
     if (c >= filters)
         return;
-    const float scale = gamma[gamma_offset + c] / sqrt(variance[variance_offset + c] + epsilon);
+    const float scale =
+        DIVIDE1(gamma[gamma_offset + c], SQRT1(variance[variance_offset + c] + epsilon));
     const float before = bias ? bias[bias_offset + c] : 0;
     folded_bias[folded_bias_offset + c] =
         fma(before - mean[mean_offset + c], scale, beta[beta_offset + c]);
@@ -147,13 +127,14 @@ __kernel void batch_norm_statistics(__global const float *partial, ulong partial
         const float2 batch = combine(
             partial + partial_offset + (size_t)c * images * chunks_of(size) * 4, images, size);
         mean = batch.s0;
-        variance = batch.s1 / elements;
+        variance = DIVIDE1(batch.s1, elements);
         *running_mean = fma(momentum, mean - *running_mean, *running_mean);
-        *running_variance = fma(momentum, batch.s1 / fmax(elements - 1, 1.0f) - *running_variance,
-                                *running_variance);
+        *running_variance =
+            fma(momentum, DIVIDE1(batch.s1, fmax(elements - 1, 1.0f)) - *running_variance,
+                *running_variance);
     }
     statistics[0] = mean;
-    statistics[channels] = 1 / sqrt(variance + epsilon);
+    statistics[channels] = DIVIDE1(1.0f, SQRT1(variance + epsilon));
 }
 
 /* One work-item takes `rows` rows of four channels, which share their random words, and `columns`
@@ -211,7 +192,7 @@ __kernel void batch_norm_backward_parameters(__global const float *partial, ulon
     const int parts = images * chunks_of(size);
     partial += partial_offset + (size_t)c * parts * 4;
     const float2 batch = combine(partial, images, size);
-    const float inverse = 1 / sqrt(batch.s1 / ((float)images * size) + epsilon);
+    const float inverse = DIVIDE1(1.0f, SQRT1(DIVIDE1(batch.s1, (float)images * size) + epsilon));
     float dz = 0, dz_x = 0;
     for (int i = 0; i < parts; i++) {
         const float4 sums = vload4(i, partial);
@@ -238,7 +219,7 @@ __kernel void batch_norm_backward_data(TENSOR(x), TENSOR(dz), TENSOR(dx),
     const int left = (int)get_global_id(0) * columns, right = min(left + columns, size);
     const int top = (int)get_global_id(1) * rows, bottom = min(top + rows, channels);
     const size_t n = get_global_id(2);
-    const float share = 1 / ((float)images * size);
+    const float share = DIVIDE1(1.0f, (float)images * size);
     statistics += statistics_offset;
     for (int c = top; c < bottom; c++) {
         const float mean = statistics[c], inverse = statistics[channels + c];

@@ -34,7 +34,7 @@ typedef JOIN(float, VEC) vec;
 typedef JOIN(int, VEC) ivec;
 typedef JOIN(uint, VEC) uvec;
 #define LOAD(p) JOIN(vload, VEC)(0, p)
-#if VEC >= 8 /* which only CPUs have: some of their compilers cut a vstore into pieces of 4 */
+#if VEC >= 8 /* which CPUs have: some of their compilers cut a vstore into pieces of 4 */
 #define DEFINE_STORE(space, values, value)                                                         \
     static inline __attribute__((overloadable)) void STORE(values v, space value *p)               \
     {                                                                                              \
@@ -72,14 +72,19 @@ static inline float SUM(vec v)
 }
 #endif
 
-/* max(v, 0) of a number or a vector, which fmax would not do to what is no number: a network that has
- * gone astray must not look sane. */
-#define RELU(v) ((v) < 0 ? 0 : (v))
+#include "exact.cl"
+
+/* max(v, 0), never -0, of a number or a vector. What is no number stays so, as it would not with fmax:
+ * a network that has gone astray must not look sane. */
+#define RELU(v) ((v) <= 0 ? 0 : (v))
 
 /* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. For CPUs
  * alone, whose address spaces are one. */
+#ifndef CPU
+#define CPU (VEC >= 8)
+#endif
 #define PREFETCH(p)
-#if VEC >= 8 && defined(__has_builtin)
+#if CPU && defined(__has_builtin)
 #if __has_builtin(__builtin_prefetch)
 #undef PREFETCH
 #define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
@@ -190,6 +195,35 @@ static vec drop(vec value, uvec word, dropout d, int i)
     for (uint v = (item) * (step == 1 ? each : 1), v##_left = (item) < items ? each : 0;           \
          v##_left > 0 && v < vectors; v += step, v##_left--)
 
+/* Sums over pixels, which host/ops/chunks.h shares out as well. In exact mode a chunk is of pixels
+ * of one image, `step` is the number of images, and lane l of 16 sums the pixels l, l + 16, ... of
+ * the chunk: the lanes of SUM_PARTS vectors, of which PART(at) takes those of a span. */
+#if EXACT
+#define SUM_PARTS (16 / VEC)
+#define PART(at) ((at).first / VEC % SUM_PARTS)
+#define FOR_SUMMED(v, item)                                                                        \
+    for (uint v##_row = vectors / step, v##_from = (item) / step * each,                           \
+              v = (item) % step * v##_row + v##_from,                                              \
+              v##_left = (item) < items ? min(each, v##_row - v##_from) : 0;                       \
+         v##_left > 0; v++, v##_left--)
+#else
+#define SUM_PARTS 1
+#define PART(at) 0
+#define FOR_SUMMED(v, item) FOR_CHUNK(v, item)
+#endif
+
+static inline float sum_parts(vec *sums)
+{
+    for (int kept = SUM_PARTS / 2; kept * VEC >= 4; kept /= 2)
+        for (int k = 0; k < kept; k++)
+            sums[k] += sums[k + kept];
+#if EXACT && VEC == 1
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+#else
+    return SUM(sums[0]);
+#endif
+}
+
 /* --- classes: the logits of VEC pixels of a tensor [n, CLASSES, h, w] --------------------- */
 
 #ifndef CLASSES
@@ -234,7 +268,7 @@ static inline void centre_logits(vec *x)
 {
     vec largest = x[0];
     for (int c = 1; c < CLASSES; c++)
-        largest = fmax(largest, x[c]);
+        largest = LARGER(largest, x[c]);
     for (int c = 0; c < CLASSES; c++)
         x[c] -= largest;
 }
@@ -245,10 +279,10 @@ static inline vec softmax(const vec *x, float sharpness, vec *p)
 {
     vec z = 0;
     for (int c = 0; c < CLASSES; c++) {
-        p[c] = exp(x[c] * sharpness);
+        p[c] = EXP(x[c] * sharpness);
         z += p[c];
     }
     for (int c = 0; c < CLASSES; c++)
-        p[c] /= z;
-    return log(z);
+        p[c] = DIVIDE(p[c], z);
+    return LOG(z);
 }

@@ -209,21 +209,25 @@ __kernel void conv2d_backward_data(__global const float *dy, ulong dy_offset, ul
 
 /* dw[o, c, u, v] = sum over n, i, j of dy[n, o, i, j] * x[n, c, i + u - PAD, j + v - PAD]
  *
- * A work-item owns filter row u of TILE x TILE_IN filters, over one chunk of the batch's rows
- * (row n * height + i is in chunk (n * height + i) / chunk_rows); its lanes are columns. Chunk k
- * writes its sums to partial[k * out_channels * in_channels * TAPS ...]. */
+ * A work-item owns filter row u of TILE x TILE_IN filters, over one chunk of the batch's rows; its
+ * lanes are columns. The rows, number n * height + i, lie in spans of `span`, and a chunk is
+ * `chunk_rows` of one span or what is left of it. Chunk k writes its sums to
+ * partial[k * out_channels * in_channels * TAPS ...]. */
 __kernel void conv2d_backward_weights(__global const float *x, ulong x_offset, ulong x_stride,
                                       uint x_plane, __global const float *dy, ulong dy_offset,
                                       ulong dy_stride, uint dy_plane, __global float *partial,
                                       ulong partial_offset, int in_channels, int out_channels,
-                                      int batch, int height, int width, int chunk_rows)
+                                      int batch, int height, int width, int span,
+                                      int chunk_rows)
 {
     const int in_tiles = (in_channels + TILE_IN - 1) / TILE_IN;
     const int u = get_global_id(0) % KERNEL;
     const int in_channel = get_global_id(0) / KERNEL % in_tiles * TILE_IN;
     const int out_channel = get_global_id(0) / KERNEL / in_tiles * TILE;
-    const int first_row = get_global_id(1) * chunk_rows;
-    const int rows = min(chunk_rows, batch * height - first_row);
+    const int chunks = (span + chunk_rows - 1) / chunk_rows; /* of a span */
+    const int start = get_global_id(1) / chunks * span;
+    const int first_row = start + get_global_id(1) % chunks * chunk_rows;
+    const int rows = min(min(chunk_rows, start + span - first_row), batch * height - first_row);
     if (out_channel >= out_channels || rows <= 0)
         return;
     vec sum[TILE][TILE_IN][KERNEL];

@@ -10,6 +10,12 @@
 #define PAD (KERNEL / 2)
 #define TAPS (KERNEL * KERNEL)
 
+/* An element of a plane, which is 0 around it. */
+static inline float at(__global const float *plane, int i, int j, int height, int width)
+{
+    return i >= 0 && i < height && j >= 0 && j < width ? plane[i * width + j] : 0.0f;
+}
+
 __kernel void conv2d_plain_forward(__global const float *x, ulong x_offset, ulong x_stride,
                                    uint x_plane, __global float *y, ulong y_offset, ulong y_stride,
                                    uint y_plane, __global const float *w, ulong w_offset,
@@ -27,13 +33,11 @@ __kernel void conv2d_plain_forward(__global const float *x, ulong x_offset, ulon
     for (int j = 0; j < width; j++) {
         float sum = bias ? bias[bias_offset + o] : 0.0f;
         for (int c = 0; c < in_channels; c++)
-            for (int u = max(0, PAD - i * STRIDE); u < min(KERNEL, in_height + PAD - i * STRIDE);
-                 u++)
-                for (int v = max(0, PAD - j * STRIDE); v < min(KERNEL, in_width + PAD - j * STRIDE);
-                     v++)
+            for (int v = 0; v < KERNEL; v++)
+                for (int u = 0; u < KERNEL; u++)
                     sum = fma(w[c * TAPS + u * KERNEL + v],
-                              x[c * (size_t)x_plane + (i * STRIDE + u - PAD) * in_width +
-                                j * STRIDE + v - PAD],
+                              at(x + c * (size_t)x_plane, i * STRIDE + u - PAD, j * STRIDE + v - PAD,
+                                 in_height, in_width),
                               sum);
         y[j] = relu ? RELU(sum) : sum;
     }
@@ -62,26 +66,26 @@ __kernel void conv2d_plain_backward_data(__global const float *dy, ulong dy_offs
     for (int j = 0; j < in_width; j++) {
         float sum = 0;
         for (int o = 0; o < out_channels; o++)
-            for (int u = 0; u < KERNEL; u++)
-                for (int v = 0; v < KERNEL; v++) {
+            for (int v = KERNEL - 1; v >= 0; v--)
+                for (int u = KERNEL - 1; u >= 0; u--) {
                     const int a = i + PAD - u, b = j + PAD - v; /* STRIDE times the output's place */
-                    if (a < 0 || b < 0 || a % STRIDE || b % STRIDE || a / STRIDE >= height ||
-                        b / STRIDE >= width)
-                        continue;
-                    sum = fma(w[(size_t)o * in_channels * TAPS + u * KERNEL + v],
-                              dy[o * (size_t)dy_plane + a / STRIDE * width + b / STRIDE], sum);
+                    if (a % STRIDE == 0 && b % STRIDE == 0)
+                        sum = fma(w[(size_t)o * in_channels * TAPS + u * KERNEL + v],
+                                  at(dy + o * (size_t)dy_plane, a / STRIDE, b / STRIDE, height,
+                                     width),
+                                  sum);
                 }
         dx[j] = add ? dx[j] + sum : sum;
     }
 }
 
-/* One work-item a weight; the batch is summed in its order. */
+/* One work-item a weight; the batch is summed in its order, to what stands in dw if `add`. */
 __kernel void conv2d_plain_backward_weights(__global const float *x, ulong x_offset, ulong x_stride,
                                             uint x_plane, __global const float *dy, ulong dy_offset,
                                             ulong dy_stride, uint dy_plane, __global float *dw,
                                             ulong dw_offset, int in_channels, int out_channels,
                                             int batch, int in_height, int in_width, int height,
-                                            int width)
+                                            int width, int add)
 {
     const int tap = get_global_id(0), c = get_global_id(1), o = get_global_id(2);
     if (tap >= TAPS || c >= in_channels || o >= out_channels)
@@ -89,17 +93,19 @@ __kernel void conv2d_plain_backward_weights(__global const float *x, ulong x_off
     const int u = tap / KERNEL - PAD, v = tap % KERNEL - PAD;
     x += x_offset + c * (size_t)x_plane;
     dy += dy_offset + o * (size_t)dy_plane;
-    float sum = 0;
-    for (int n = 0; n < batch; n++)
+    dw += dw_offset + ((size_t)o * in_channels + c) * TAPS + tap;
+    float sum = add ? *dw : 0.0f;
+    for (int n = 0; n < batch; n++) {
+        float of_image = 0;
         for (int i = 0; i < height; i++) {
-            if (i * STRIDE + u < 0 || i * STRIDE + u >= in_height)
-                continue;
             float row = 0;
             for (int j = 0; j < width; j++)
-                if (j * STRIDE + v >= 0 && j * STRIDE + v < in_width)
-                    row = fma(dy[n * dy_stride + i * width + j],
-                              x[n * x_stride + (i * STRIDE + u) * in_width + j * STRIDE + v], row);
-            sum += row;
+                row = fma(dy[n * dy_stride + i * width + j],
+                          at(x + n * x_stride, i * STRIDE + u, j * STRIDE + v, in_height, in_width),
+                          row);
+            of_image += row;
         }
-    dw[dw_offset + ((size_t)o * in_channels + c) * TAPS + tap] = sum;
+        sum += of_image;
+    }
+    *dw = sum;
 }

@@ -32,18 +32,11 @@ static inline outputs gather_taps(__global const float *from, int step, int coun
 #endif
 }
 
-/* G g of three values */
+/* G g of three values, `step` apart; to u, `u_step` apart */
 static inline void filter_line(const outputs *g, int step, outputs *u, int u_step)
 {
-    const outputs even = (g[0] + g[2 * step]) * (1 / 6.0f), odd = g[step] * (1 / 6.0f);
-    const outputs far = g[0] * (1 / 24.0f) + g[2 * step] * (1 / 6.0f);
-    const outputs middle = g[step] * (1 / 12.0f);
-    u[0] = g[0] * 0.25f;
-    u[u_step] = -even - odd;
-    u[2 * u_step] = odd - even;
-    u[3 * u_step] = far + middle;
-    u[4 * u_step] = far - middle;
-    u[5 * u_step] = g[2 * step];
+#define TO_FILTER(i, value) u[(i)*u_step] = value
+    FILTER_LINE(outputs, TO_FILTER, g[0], g[step], g[2 * step])
 }
 
 /* A cache line lies between the filters of two places, which would otherwise be a power of two
@@ -102,16 +95,6 @@ typedef ulong8 pairs;
 #define AS_VEC as_float16
 #endif
 
-/* A' m of six values, to four */
-#define OUTPUT_LINE(y, m0, m1, m2, m3, m4, m5)                                                     \
-    {                                                                                              \
-        const vec s = m1 + m2, d = m1 - m2, t = m3 + m4, e = m3 - m4;                              \
-        y[0] = m0 + s + t;                                                                         \
-        y[1] = fma((vec)(2), e, d);                                                                \
-        y[2] = fma((vec)(4), t, s);                                                                \
-        y[3] = fma((vec)(8), e, d) + m5;                                                           \
-    }
-
 /* What follows the sums of an output channel, and where they go: the four segments' places in its
  * plane, and in that of the maxima of 2 x 2 outputs, which are wanted where `pool` says so. */
 typedef struct {
@@ -121,11 +104,17 @@ typedef struct {
     __global float *to[4], *pooled[4];
 } finish;
 
-/* The maxima of 2 x 2 outputs from two rows of a segment, for an even width. */
+/* The maxima of 2 x 2 outputs from two rows of a segment, for an even width. In exact mode, which
+ * tells 0 from -0, in the order of pool.cl. */
 static inline void put_maxima(__global float *to, vec upper, vec lower, int column, int width)
 {
+#if EXACT
+    const vec wider = LARGER((vec)(upper.even, lower.even), (vec)(upper.odd, lower.odd));
+    const half_vec maxima = LARGER(wider, (vec)(wider.hi, wider.lo)).lo;
+#else
     const vec higher = fmax(upper, lower);
     const half_vec maxima = fmax(higher.even, higher.odd);
+#endif
     if (column + VEC <= width) {
         STORE_HALF(maxima, to);
         return;
@@ -146,14 +135,17 @@ static inline void put_outputs(const vec *m, int step, const segment at[4], bool
     vec above[4]; /* the last row */
     vec columns[6][4];
 #pragma unroll 1
-    for (int j = 0; j < 6; j++)
-        OUTPUT_LINE(columns[j], m[j * step], m[(6 + j) * step], m[(12 + j) * step],
+    for (int j = 0; j < 6; j++) {
+#define TO_COLUMN(i, value) columns[j][i] = value
+        OUTPUT_LINE(vec, TO_COLUMN, m[j * step], m[(6 + j) * step], m[(12 + j) * step],
                     m[(18 + j) * step], m[(24 + j) * step], m[(30 + j) * step])
+    }
 #pragma unroll 1
     for (int i = 0; i < 4; i++) {
         vec of[4]; /* column k of the tiles; then in turns */
-        OUTPUT_LINE(of, columns[0][i], columns[1][i], columns[2][i], columns[3][i], columns[4][i],
-                    columns[5][i])
+#define TO_TILES(k, value) of[k] = value
+        OUTPUT_LINE(vec, TO_TILES, columns[0][i], columns[1][i], columns[2][i], columns[3][i],
+                    columns[4][i], columns[5][i])
         vec low01, high01, low23, high23;
         low01.even = of[0].lo, low01.odd = of[1].lo;
         high01.even = of[0].hi, high01.odd = of[1].hi;

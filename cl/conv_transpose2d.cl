@@ -207,12 +207,14 @@ __kernel void conv_transpose2d_backward_weights(
     __global const float *x, ulong x_offset, ulong x_stride, uint x_plane, __global const float *dy,
     ulong dy_offset, ulong dy_stride, uint dy_plane, __global float *partial, ulong partial_offset,
     ulong bias_offset, int in_channels, int out_channels, int batch, int height, int width,
-    int chunk_rows)
+    int span, int chunk_rows)
 {
     const int in_tiles = (in_channels + TILE_IN - 1) / TILE_IN;
     const int c = get_global_id(0) % in_tiles * TILE_IN, o = get_global_id(0) / in_tiles;
-    const int first_row = get_global_id(1) * chunk_rows;
-    const int rows = min(chunk_rows, batch * height - first_row);
+    const int chunks = (span + chunk_rows - 1) / chunk_rows; /* of a span, as in conv2d.cl */
+    const int start = get_global_id(1) / chunks * span;
+    const int first_row = start + get_global_id(1) % chunks * chunk_rows;
+    const int rows = min(min(chunk_rows, start + span - first_row), batch * height - first_row);
     if (o >= out_channels || rows <= 0)
         return;
     vec sum[TILE_IN][4], bias = (vec)(0);

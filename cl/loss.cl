@@ -51,56 +51,63 @@ static void load_finite(vec *x, __global const float *from, uint plane, struct s
 }
 
 __kernel void loss_count(__global const float *x, ulong x_offset, ulong x_stride, uint x_plane,
-                         __global const uchar *labels, uint pixels, CHUNKS, __global float *partial)
+                         __global const uchar *labels, uint first, uint pixels, CHUNKS,
+                         __global float *partial)
 {
     const uint item = get_global_id(0);
-    vec count[CLASSES], both[CLASSES], predicted[CLASSES], unknown = 0;
+    vec count[CLASSES][SUM_PARTS], both[CLASSES][SUM_PARTS], predicted[CLASSES][SUM_PARTS],
+        unknown[SUM_PARTS];
     if (item >= items)
         return;
-    for (int c = 0; c < CLASSES; c++)
-        count[c] = both[c] = predicted[c] = 0;
-    FOR_CHUNK(v, item)
+    for (int k = 0; k < SUM_PARTS; k++) {
+        unknown[k] = 0;
+        for (int c = 0; c < CLASSES; c++)
+            count[c][k] = both[c][k] = predicted[c][k] = 0;
+    }
+    labels += (size_t)first * pixels;
+    FOR_SUMMED(v, item)
     {
         const struct span at = span_of(v, pixels);
+        const int part = PART(at);
         const ivec label = load_labels(labels, at, pixels);
         for (int c = 0; c < CLASSES; c++)
-            count[c] += ONE_WHERE(label == c);
-        unknown += ONE_WHERE(label == UNKNOWN);
+            count[c][part] += ONE_WHERE(label == c);
+        unknown[part] += ONE_WHERE(label == UNKNOWN);
 #if DICE
         vec p[CLASSES];
         load_finite(p, x + x_offset + at.image * x_stride, x_plane, at);
         centre_logits(p);
         softmax(p, 1, p);
         for (int c = 0; c < CLASSES; c++) {
-            both[c] += ONE_WHERE(label == c) * p[c];
-            predicted[c] += ONE_WHERE(label < CLASSES) * p[c];
+            both[c][part] += ONE_WHERE(label == c) * p[c];
+            predicted[c][part] += ONE_WHERE(label < CLASSES) * p[c];
         }
 #endif
     }
     partial += item;
-    partial[COUNT_UNKNOWN * items] = SUM(unknown);
+    partial[COUNT_UNKNOWN * items] = sum_parts(unknown);
     for (int c = 0; c < CLASSES; c++) {
-        partial[COUNT(c) * items] = SUM(count[c]);
+        partial[COUNT(c) * items] = sum_parts(count[c]);
 #if DICE
-        partial[BOTH(c) * items] = SUM(both[c]);
-        partial[PREDICTED(c) * items] = SUM(predicted[c]);
+        partial[BOTH(c) * items] = sum_parts(both[c]);
+        partial[PREDICTED(c) * items] = sum_parts(predicted[c]);
 #endif
     }
 }
 
 /* to[to_row + row][i] = the sum of from[row][i], from[row][i + to_items], ..., added to what stands
- * there if `add` */
+ * there if `add`; in exact mode one after the other. */
 __kernel void loss_reduce(__global const float *from, uint from_items, __global float *to,
                           uint to_row, uint to_items, uint rows, int add)
 {
     const uint i = get_global_id(0), row = get_global_id(1);
-    float sum = 0;
     if (i >= to_items || row >= rows)
         return;
+    to += (to_row + row) * to_items + i;
+    float sum = EXACT && add ? *to : 0;
     for (uint k = i; k < from_items; k += to_items)
         sum += from[row * from_items + k];
-    to += (to_row + row) * to_items + i;
-    *to = add ? *to + sum : sum;
+    *to = !EXACT && add ? *to + sum : sum;
 }
 
 /* What the gradient needs of the batch's sums. */
@@ -122,12 +129,12 @@ static void load_scales(struct scales *scales, __global const float *sums,
 #if DICE
         /* dice = 1 - mean of (2 I + 1) / S, S = P + G + 1; dI/dp = [label == c], dP/dp = 1 */
         const float size = sums[PREDICTED(c)] + sums[COUNT(c)] + 1;
-        scales->own[c] = -hard * 2 / (CLASSES * size);
-        scales->all[c] = hard * (2 * sums[BOTH(c)] + 1) / (CLASSES * size * size);
+        scales->own[c] = DIVIDE1(-hard * 2, CLASSES * size);
+        scales->all[c] = DIVIDE1(hard * (2 * sums[BOTH(c)] + 1), CLASSES * size * size);
 #endif
     }
-    scales->hard = weight > 0 ? hard / weight : 0;
-    scales->soft = taught > 0 ? soft / taught : 0;
+    scales->hard = weight > 0 ? DIVIDE1(hard, weight) : 0;
+    scales->soft = taught > 0 ? DIVIDE1(soft, taught) : 0;
 }
 
 /* Adds a teacher's share to the target: of its softened probabilities, or of its logits. */
@@ -151,10 +158,11 @@ static vec soft_term(const vec *x, const vec *target, float temperature, vec sca
     vec value = 0;
 #if KL
     vec q[CLASSES];
-    const vec log_z = softmax(x, 1 / temperature, q);
+    const vec log_z = softmax(x, DIVIDE1(1.0f, temperature), q);
     for (int c = 0; c < CLASSES; c++) {
         /* q log q is 0 where q is; FLT_MIN keeps it from being 0 * infinity. */
-        value += target[c] * (log(fmax(target[c], FLT_MIN)) - (x[c] / temperature - log_z));
+        value += target[c] *
+                 (LOG(fmax(target[c], FLT_MIN)) - (DIVIDE(x[c], (vec)(temperature)) - log_z));
         dx[c] += scale * temperature * (q[c] - target[c]);
     }
     value *= temperature * temperature;
@@ -229,11 +237,13 @@ __kernel void loss_gradient(__global const float *x, ulong x_offset, ulong x_str
     __local uint counts[CLASSES * CLASSES];
     const uint item = get_global_id(0);
     struct scales scales;
-    vec hard_sum = 0, soft_sum = 0;
+    vec hard_sum[SUM_PARTS], soft_sum[SUM_PARTS];
     clear_counts(counts, CLASSES * CLASSES);
+    for (int k = 0; k < SUM_PARTS; k++)
+        hard_sum[k] = soft_sum[k] = 0;
     load_scales(&scales, sums, weights, hard, soft);
     labels += (size_t)first * pixels;
-    FOR_CHUNK(v, item)
+    FOR_SUMMED(v, item)
     {
         const struct span at = span_of(v, pixels);
         const ivec label = load_labels(labels, at, pixels);
@@ -255,24 +265,25 @@ __kernel void loss_gradient(__global const float *x, ulong x_offset, ulong x_str
 #define TEACHER(k)                                                                                 \
     if (teachers > k)                                                                              \
     add_teacher(target, t##k + t##k##_offset + at.image * t##k##_stride, t##k##_plane, at,         \
-                1 / temperature, 1.0f / teachers)
+                DIVIDE1(1.0f, temperature), DIVIDE1(1.0f, (float)teachers))
         TEACHER(0);
         TEACHER(1);
         TEACHER(2);
         TEACHER(3);
-        soft_sum += taught * soft_term(logits, target, temperature, taught * scales.soft, gradient);
+        soft_sum[PART(at)] +=
+            taught * soft_term(logits, target, temperature, taught * scales.soft, gradient);
 #endif
 #if !KL
         centre_logits(logits);
 #endif
-        hard_sum += hard_term(logits, label, &scales, weights, gradient);
+        hard_sum[PART(at)] += hard_term(logits, label, &scales, weights, gradient);
         for (int c = 0; dx && c < CLASSES; c++)
             store_row(dx + dx_offset + at.image * dx_stride + c * (size_t)dx_plane + at.first,
                       gradient[c], 0, at.count);
     }
     if (item < items) {
-        partial[item] = SUM(hard_sum);
-        partial[items + item] = SUM(soft_sum);
+        partial[item] = sum_parts(hard_sum);
+        partial[items + item] = sum_parts(soft_sum);
     }
     add_counts(confusion, counts, CLASSES * CLASSES); /* none where confusion is null */
 }

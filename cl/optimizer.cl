@@ -48,6 +48,7 @@ __kernel void optimizer_adam(__global float *w, __global const float *g, __globa
         const vec square = beta2 * load_part(v + at, part) + rest2 * gradient * gradient;
         store_row(m + at, mean, 0, part);
         store_row(v + at, square, 0, part);
-        store_row(w + at, shrink * old - rate * mean / (sqrt(square) * root + epsilon), 0, part);
+        store_row(w + at, shrink * old - DIVIDE(rate * mean, SQRT(square) * root + epsilon), 0,
+                  part);
     }
 }

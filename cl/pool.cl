@@ -20,7 +20,7 @@ static inline struct windows load_windows(__global const float *upper, __global 
 static inline vec pool(struct windows x)
 {
 #if MAX
-    return fmax(fmax(x.a, x.b), fmax(x.c, x.d));
+    return LARGER(LARGER(x.a, x.b), LARGER(x.c, x.d));
 #else
     return 0.25f * ((x.a + x.b) + (x.c + x.d));
 #endif

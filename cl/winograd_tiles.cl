@@ -4,6 +4,8 @@
  * VEC tiles are four segments of a row, VEC columns of outputs each, which follow each other in the
  * order (n, tile row, column), so that narrow images fill the vectors too. */
 
+#include "winograd_lines.cl"
+
 #define PLACES 36
 #define ALL_ROWS 0x3fu /* of a tile's inputs */
 
@@ -74,19 +76,6 @@ static inline after_mask columns_after(const segment at[4], int width)
                                           (after_ints)(at[2].column), (after_ints)(at[3].column));
     return first + AFTER_LANES + (VEC - 1) < width;
 }
-
-/* B' d of six values of the type T */
-#define INPUT_LINE(T, to, d0, d1, d2, d3, d4, d5)                                                  \
-    {                                                                                              \
-        const T a = fma((T)(-4), d2, d4), b = fma((T)(-4), d1, d3);                                \
-        const T c = d4 - d2, e = 2 * (d3 - d1);                                                    \
-        to(0, fma((T)(4), d0, fma((T)(-5), d2, d4)));                                              \
-        to(1, a + b);                                                                              \
-        to(2, a - b);                                                                              \
-        to(3, c + e);                                                                              \
-        to(4, c - e);                                                                              \
-        to(5, fma((T)(4), d1, fma((T)(-5), d3, d5)));                                              \
-    }
 
 /* B' of a segment's six rows of inputs, VEC columns from `column` on, zeros for those that the
  * image does not have. */

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/memory.h"
 #include "base/parallel.h"
 #include "base/random.h"
+#include "base/real.h"
 #include "base/size.h"
 #include "data_files.h"
 
@@ -23,6 +25,37 @@ static void errors_carry_a_sentence(void **state)
     assert_fails(rt_fail_context(RT_ERROR_IO, "in %s: ", "y"), RT_ERROR_IO, "in y: cannot read x");
     assert_string_equal(rt_status_name(RT_ERROR_INTERRUPTED), "interrupted");
     assert_string_equal(rt_status_name((rt_status)7), "unknown");
+}
+
+static void expect_close(double got, double want)
+{
+    if (!(fabs(got - want) <= 1e-15 * fmax(fabs(want), 1)))
+        fail_msg("%.17g, expected %.17g", got, want);
+}
+
+/* Close to libm's, and the same bits on every machine. */
+static void functions_of_real_numbers(void **state)
+{
+    (void)state;
+    enum { COUNT = 30000 };
+    static double values[COUNT];
+    struct rt_random random = rt_random_start(1, 2);
+    for (int i = 0; i < COUNT; i += 3) {
+        const double unit = (double)rt_random_unit(&random);
+        values[i] = rt_cosine(8 * unit - 4);
+        values[i + 1] = rt_logarithm(ldexp(1 - unit, i % 61 - 30));
+        values[i + 2] = rt_power(1 - unit / 64, (uint64_t)(i % 300));
+        expect_close(values[i], cos(6.283185307179586 * (8 * unit - 4 - floor(8 * unit - 4))));
+        expect_close(values[i + 1], log(ldexp(1 - unit, i % 61 - 30)));
+        assert_true(fabs(values[i + 2] / pow(1 - unit / 64, i % 300) - 1) < 1e-13);
+    }
+    assert_true(rt_cosine(0) == 1 && rt_cosine(0.25) == 0 && rt_cosine(-1.5) == -1);
+    assert_true(rt_logarithm(1) == 0 && rt_power(0.5, 0) == 1 && rt_power(0.5, 3) == 0.125);
+    assert_int_equal(rt_hash(values, sizeof values), 0xc7d4ec9eda8b215e);
+    float normal[1000];
+    for (int i = 0; i < 1000; i++)
+        normal[i] = rt_random_normal(&random);
+    assert_int_equal(rt_hash(normal, sizeof normal), 0x859c45e4b05424a8);
 }
 
 static void allocation_sizes_are_checked(void **state)
@@ -272,6 +305,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors_carry_a_sentence),
+        cmocka_unit_test(functions_of_real_numbers),
         cmocka_unit_test(allocation_sizes_are_checked),
         cmocka_unit_test(sizes_are_read_and_told),
         cmocka_unit_test(philox_known_answers),

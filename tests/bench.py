@@ -22,7 +22,7 @@ def the_workload_is_named_with_its_settings():
     assert RESULT["standard"] is False
     expected = {"teacher": "unet:4,depth=2", "student": "unet:2,depth=2", "batch": 2, "patch": 32,
                 "steps": 3, "channels": 3, "classes": 6, "optimizer": "adam", "loss": "ce",
-                "distillation": "kl", "alpha": 0.1, "temperature": 4.0, "conv": "auto"}
+                "distillation": "kl", "alpha": 0.1, "temperature": 4.0, "conv": "auto", "math": "fast"}
     assert RESULT["settings"] == expected, RESULT["settings"]
 
 

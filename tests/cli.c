@@ -45,6 +45,8 @@ static void values_are_checked(void **state)
         {"train --out x --loss mse", "--loss takes ce|dice|focal|dice+focal, not 'mse'"},
         {"train --out x --conv=fast",
          "--conv takes auto|direct|gemm|winograd|tiled|winograd2|winograd4, not 'fast'"},
+        {"train --out x --math right", "--math takes fast|exact, not 'right'"},
+        {"train --out x --math exact --conv gemm", "--conv gemm cannot go with --math exact"},
         {"train --out x --memory-limit lots", "--memory-limit takes a size such as 800M"},
         {"train --out x --alpha 1", "train has no option --alpha"},
         {"distill --out x", "distill needs --teacher"},

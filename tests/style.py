@@ -106,9 +106,20 @@ def kernels_can_be_sliced(root):
                 yield "%s uses %s" % (path, word)
 
 
+def kernels_can_be_exact(root):
+    """What a vendor may round as it likes has another name, in exact.cl; roof.cl measures it."""
+    inexact = r"\b(mad|native_\w+|half_(exp|log|sqrt|rsqrt|divide|recip|powr)\w*|(exp|log)\w*|" \
+        r"r?sqrt|pow\w?|sin|cos|tanh?)\s*\("
+    for path in sorted((root / "cl").glob("*.cl")):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
+        if path.name not in ("exact.cl", "roof.cl"):
+            for match in re.finditer(inexact, text):
+                yield "%s uses %s" % (path, match.group(1))
+
+
 CHECKS = (includes_point_down, opencl_stays_in_device, headers_compile_alone, files_are_formatted,
           files_and_functions_are_short, kernels_are_portable,
-          kernels_can_be_sliced)
+          kernels_can_be_sliced, kernels_can_be_exact)
 
 
 def main():

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/real.h"
+
 void rt_philox(uint64_t key, const uint32_t counter[4], uint32_t words[4])
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
@@ -55,8 +57,8 @@ float rt_random_unit(struct rt_random *random)
 
 float rt_random_normal(struct rt_random *random)
 {
-    double radius = sqrt(-2.0 * log(1.0 - (double)rt_random_unit(random)));
-    return (float)(radius * cos(6.283185307179586 * (double)rt_random_unit(random)));
+    double radius = sqrt(-2.0 * rt_logarithm(1.0 - (double)rt_random_unit(random)));
+    return (float)(radius * rt_cosine((double)rt_random_unit(random)));
 }
 
 void rt_random_shuffle(struct rt_random *random, void *items, size_t count, size_t size)

@@ -16,7 +16,7 @@ static bool is_standard(const struct bench_settings *s)
 {
     return strcmp(s->teacher, standard.teacher) == 0 && strcmp(s->student, standard.student) == 0 &&
            s->batch == standard.batch && s->patch == standard.patch && s->steps == standard.steps &&
-           s->conv == standard.conv;
+           s->conv == standard.conv && s->math == standard.math;
 }
 
 static void add_options(struct command_line *line, struct bench_settings *settings, bool *json)
@@ -57,6 +57,7 @@ rt_status run_bench(int argc, char **argv)
     add_device_options(&line, &choice);
     RT_TRY(command_line_parse(&line, argc, argv));
     report.settings.conv = choice.conv;
+    report.settings.math = choice.math;
     report.standard = is_standard(&report.settings);
     RT_TRY(open_device(&device, &choice));
     report.device = rt_device_describe(device);

@@ -20,6 +20,7 @@ struct bench_settings {
     int batch, patch;              /* images a step; their width and height */
     int steps;                     /* timed ones, of which the median counts */
     enum rt_conv conv;
+    enum rt_math math;
 };
 
 /* What all launches under one label took in one step. */

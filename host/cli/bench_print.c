@@ -4,6 +4,7 @@
 
 #include "cli/bench.h"
 #include "cli/common.h"
+#include "learn/names.h"
 
 #define WORTH_A_LINE 0.02 /* of a step's time */
 
@@ -92,11 +93,12 @@ void bench_print(const struct bench_report *report)
 
 static json_t *settings_json(const struct bench_settings *s)
 {
-    return json_pack("{ss ss si si si si si ss ss ss sf sf ss}", "teacher", s->teacher, "student",
-                     s->student, "batch", s->batch, "patch", s->patch, "channels", BENCH_CHANNELS,
-                     "classes", BENCH_CLASSES, "steps", s->steps, "optimizer", "adam", "loss", "ce",
-                     "distillation", "kl", "alpha", (double)BENCH_ALPHA, "temperature",
-                     (double)BENCH_TEMPERATURE, "conv", conv_names[s->conv]);
+    return json_pack("{ss ss si si si si si ss ss ss sf sf ss ss}", "teacher", s->teacher,
+                     "student", s->student, "batch", s->batch, "patch", s->patch, "channels",
+                     BENCH_CHANNELS, "classes", BENCH_CLASSES, "steps", s->steps, "optimizer",
+                     "adam", "loss", "ce", "distillation", "kl", "alpha", (double)BENCH_ALPHA,
+                     "temperature", (double)BENCH_TEMPERATURE, "conv", conv_names[s->conv], "math",
+                     rt_math_names[s->math]);
 }
 
 static json_t *device_json(const struct rt_device_info *d)

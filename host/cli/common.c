@@ -39,6 +39,8 @@ void add_device_options(struct command_line *line, struct device_choice *choice)
                .help = "an index, platform:device, gpu, cpu or part of a name; see retort devices"),
         OPTION(OPTION_CHOICE, "conv", &choice->conv, .choices = conv_names,
                .help = "how convolutions are computed"),
+        OPTION(OPTION_CHOICE, "math", &choice->math, .choices = rt_math_names,
+               .help = "exact: the same bits on every device, in more time"),
     };
     command_line_add(line, options, RT_COUNT(options));
     add_general_options(line);
@@ -46,9 +48,17 @@ void add_device_options(struct command_line *line, struct device_choice *choice)
 
 rt_status open_device(struct rt_device **device, const struct device_choice *choice)
 {
-    rt_status status = rt_device_open(device, choice->which);
-    if (status == RT_OK)
-        rt_device_set_conv(*device, choice->conv);
+    rt_status status = RT_OK;
+    *device = NULL;
+    if (choice->math == RT_MATH_EXACT && choice->conv != RT_CONV_AUTO)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "--conv %s cannot go with --math exact, which has one way for convolutions: "
+                       "leave one of them out",
+                       conv_names[choice->conv]);
+    RT_TRY(rt_device_open(device, choice->which));
+    rt_device_set_conv(*device, choice->conv);
+    status = rt_device_set_math(*device, choice->math);
+end:
     return status;
 }
 

@@ -11,13 +11,16 @@ void add_general_options(struct command_line *line);
 struct device_choice {
     const char *which;
     enum rt_conv conv;
+    enum rt_math math;
 };
 
 /* The words for enum rt_conv; NULL at the end. */
 extern const char *const conv_names[];
 
-/* --device, --conv and the general options. */
+/* --device, --conv, --math and the general options. */
 void add_device_options(struct command_line *line, struct device_choice *choice);
+/* Errors: those of rt_device_open and rt_device_set_math; ARGUMENT (a way to compute convolutions
+ * with exact math, which has its own). */
 rt_status open_device(struct rt_device **device, const struct device_choice *choice);
 
 /* Under a heading "Data": where it is, its palette, and what is held out. */

@@ -239,7 +239,8 @@ rt_status first_search(void *user, struct rt_model *const *models, int count, in
     if (first->seconds < 0)
         first->seconds = rt_device_is_cpu(search.device) ? 0 : FIRST_SECONDS;
     RT_TRY(rt_choices_path(rt_device_describe(search.device), &path));
-    if (first->seconds <= 0 || !path || rt_device_conv(search.device) != RT_CONV_AUTO)
+    if (first->seconds <= 0 || !path || rt_device_conv(search.device) != RT_CONV_AUTO ||
+        rt_device_is_exact(search.device))
         goto end;
     for (int i = 0; i < count; i++)
         RT_TRY(add_unknown(&search, models[i], i == 0));

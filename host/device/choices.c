@@ -287,7 +287,8 @@ struct rt_choices *rt_device_choices(struct rt_device *device)
 
 const char *rt_device_choice(const struct rt_device *device, const char *key)
 {
-    const struct rt_choice *choice = rt_choices_find(device->choices, key);
+    const struct rt_choice *choice =
+        rt_device_is_exact(device) ? NULL : rt_choices_find(device->choices, key);
     return choice && choice->count > 0 ? choice->variants[0].name : NULL;
 }
 

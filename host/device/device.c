@@ -78,9 +78,29 @@ enum rt_conv rt_device_conv(const struct rt_device *device)
     return device->conv;
 }
 
-void rt_device_set_math(struct rt_device *device, enum rt_math math)
+/* What a device lacks for results that have the same bits everywhere; NULL: nothing. */
+static const char *missing_for_exact(cl_device_id device)
 {
+    cl_device_fp_config floats = 0;
+    cl_bool little = CL_FALSE;
+    clGetDeviceInfo(device, CL_DEVICE_SINGLE_FP_CONFIG, sizeof floats, &floats, NULL);
+    clGetDeviceInfo(device, CL_DEVICE_ENDIAN_LITTLE, sizeof little, &little, NULL);
+    return !(floats & CL_FP_DENORM)             ? "takes denormal numbers for 0"
+           : !(floats & CL_FP_INF_NAN)          ? "has no infinities and NaN"
+           : !(floats & CL_FP_ROUND_TO_NEAREST) ? "does not round to nearest"
+           : !little                            ? "is big-endian"
+                                                : NULL;
+}
+
+rt_status rt_device_set_math(struct rt_device *device, enum rt_math math)
+{
+    const char *missing = math == RT_MATH_EXACT ? missing_for_exact(device->id) : NULL;
+    if (missing)
+        return rt_fail(RT_ERROR_UNSUPPORTED,
+                       "cannot compute exactly on %s, which %s: take fast math, or another device",
+                       device->info.name, missing);
     device->math = math;
+    return RT_OK;
 }
 
 bool rt_device_is_exact(const struct rt_device *device)

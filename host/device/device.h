@@ -160,7 +160,7 @@ bool rt_device_is_exact(const struct rt_device *device);
 /* The name of the variant that was the fastest for a key such as "conv2d forward 16x256x256 to 16,
  * kernel 3, stride 1", as the device's profile has it (device/choices.h); NULL where it says
  * nothing. Owned by the device. A key does not hold the batch: what is planned for a batch also
- * runs smaller ones. */
+ * runs smaller ones. With exact math there are no choices. */
 const char *rt_device_choice(const struct rt_device *device, const char *key);
 
 /* To be called where the choice for a key is no variant's name: warns, once a device. */

@@ -37,6 +37,14 @@ static inline size_t rt_shape_size(struct rt_shape shape) /* floats in all */
     return (size_t)shape.n * (size_t)shape.c * (size_t)shape.h * (size_t)shape.w;
 }
 
+/* `n` of its images from number `first` on. */
+static inline struct rt_tensor rt_tensor_images(struct rt_tensor tensor, int first, int n)
+{
+    tensor.offset += (size_t)first * tensor.stride;
+    tensor.shape.n = n;
+    return tensor;
+}
+
 /* What a kernel takes for a tensor:
  * `__global float *x, ulong x_offset, ulong x_stride, uint x_plane`. */
 #define RT_TENSOR(tensor)                                                                          \

@@ -74,6 +74,7 @@ struct rt_graph_pass {
     uint64_t seed;
     uint32_t step;
     uint32_t image; /* the number of the first image, where a step's images come in parts */
+    bool add;       /* backward adds to the parameters' gradients, in exact mode alone */
 };
 rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *pass);
 /* From the gradient that the caller wrote to rt_graph_gradient(output), with the pass of the last

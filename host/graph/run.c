@@ -166,6 +166,7 @@ static struct rt_op_call backward_call_of(const struct rt_graph *graph, size_t i
     const struct rt_node *node = &graph->nodes[i];
     struct rt_op_call call = call_of(graph, i, RT_PHASE_BACKWARD, pass, 0, pass->n);
     call.dy = images(node->dy, pass->n);
+    call.dp_add = pass->add;
     for (int j = 0; j < node->op->inputs; j++) {
         call.dx[j] = images(graph->nodes[node->inputs[j]].dy, pass->n);
         call.dx_add[j] = adds(graph, i, j);

@@ -50,15 +50,15 @@ static json_t *memory_json(const struct rt_train_options *options)
 
 /* One flat object, so that a difference has one name. */
 static rt_status make_config(json_t **config, const struct rt_train_options *options,
-                             const char *device)
+                             const char *device, enum rt_math math)
 {
-    *config = json_pack("{s:s, s:s, s:s, s:i, s:i, s:f, s:s, s:i, s:b, s:s, s:I, s:f, s:s?}",
-                        "format", FORMAT, "device", device, "network", options->network, "epochs",
-                        options->epochs, "batch", options->batch, "rate", (double)options->rate,
-                        "schedule", rt_schedule_names[options->schedule], "patience",
-                        options->patience, "augment", options->augment, "loss",
-                        rt_hard_loss_names[options->loss], "seed", (json_int_t)options->seed,
-                        "masks", options->masks, "transfer", options->transfer);
+    *config = json_pack(
+        "{s:s, s:s, s:s, s:s, s:i, s:i, s:f, s:s, s:i, s:b, s:s, s:I, s:f, s:s?}", "format", FORMAT,
+        "device", device, "math", rt_math_names[math], "network", options->network, "epochs",
+        options->epochs, "batch", options->batch, "rate", (double)options->rate, "schedule",
+        rt_schedule_names[options->schedule], "patience", options->patience, "augment",
+        options->augment, "loss", rt_hard_loss_names[options->loss], "seed",
+        (json_int_t)options->seed, "masks", options->masks, "transfer", options->transfer);
     json_t *parts[] = {data_json(&options->data), optimizer_json(&options->optimizer),
                        memory_json(options),
                        options->teacher_count ? teaching_json(options) : json_object()};
@@ -106,10 +106,10 @@ rt_status rt_config_is_ours(const char *path, bool *ours)
 }
 
 rt_status rt_config_write(const char *path, const struct rt_train_options *options,
-                          const char *device)
+                          const char *device, enum rt_math math)
 {
     json_t *config;
-    rt_status status = make_config(&config, options, device);
+    rt_status status = make_config(&config, options, device, math);
     if (status < 0)
         return status;
     char *text;
@@ -154,13 +154,16 @@ static rt_status expect_value(const char *name, json_t *before, json_t *now,
 }
 
 rt_status rt_config_expect(const char *path, const struct rt_train_options *options,
-                           const char *device)
+                           const char *device, enum rt_math math)
 {
     json_t *before, *now = NULL, *value;
     const char *name;
     rt_status status = RT_OK;
     RT_TRY(read_config(&before, path));
-    RT_TRY(make_config(&now, options, device));
+    RT_TRY(make_config(&now, options, device, math));
+    if (!json_object_get(before, "math") && /* as in runs of earlier versions */
+        json_object_set_new(before, "math", json_string(rt_math_names[RT_MATH_FAST])) < 0)
+        RT_TRY(rt_fail(RT_ERROR_MEMORY, "cannot read %s: out of memory", path));
     json_object_foreach(now, name, value)
         RT_TRY(expect_value(name, json_object_get(before, name), value, options));
     json_object_foreach(before, name, value) if (!json_object_get(now, name))

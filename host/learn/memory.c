@@ -66,7 +66,7 @@ static rt_status measure(const struct rt_run *run, int batch, struct rt_way way,
     *bytes = rt_device_bytes(run->device);
     *bytes += (size_t)batch * (size_t)patch * (size_t)patch; /* the labels */
     *bytes += rt_judge_bytes(run->student, together, &loss, false);
-    if (together < batch)
+    if (together < batch && !rt_device_is_exact(run->device))
         *bytes += rt_model_slabs(run->student).trained * sizeof(float); /* gradient_sums */
     for (int i = 0; i < run->teachers.count; i++) {
         RT_TRY(rt_model_plan_bytes(run->teachers.models[i], together, patch, patch, RT_PLAN_FORWARD,

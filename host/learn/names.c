@@ -8,3 +8,4 @@ const char *const rt_schedule_names[] = {"cosine", "constant", NULL};
 const char *const rt_hard_loss_names[] = {"ce", "dice", "focal", "dice+focal", NULL};
 const char *const rt_soft_loss_names[] = {"none", "kl", "logits", NULL};
 const char *const rt_optimizer_names[] = {"sgd", "adam", "adamw", NULL};
+const char *const rt_math_names[] = {"fast", "exact", NULL};

@@ -9,5 +9,6 @@ extern const char *const rt_schedule_names[];  /* enum rt_schedule */
 extern const char *const rt_hard_loss_names[]; /* enum rt_hard_loss */
 extern const char *const rt_soft_loss_names[]; /* enum rt_soft_loss */
 extern const char *const rt_optimizer_names[]; /* enum rt_optimizer_kind */
+extern const char *const rt_math_names[];      /* enum rt_math */
 
 #endif

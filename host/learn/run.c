@@ -135,13 +135,22 @@ static rt_status create_loss(struct rt_run *run)
                           rt_dataset_palette(run->material.dataset)->count);
 }
 
+/* Patches that are judged at a time, of whose losses the mean counts. How many of a step fit into
+ * the memory is up to the device: in exact math one, but where steps do not go in parts. */
+static int judged_together(const struct rt_run *run)
+{
+    const enum rt_hard_loss loss = run->options->loss;
+    const bool divides = loss != RT_HARD_DICE && loss != RT_HARD_DICE_FOCAL;
+    return rt_device_is_exact(run->device) && divides ? 1 : run->way.together;
+}
+
 static rt_status create_judge(struct rt_run *run)
 {
     const struct rt_loss loss = rt_run_judged_loss(run);
     return rt_judge_create(&run->judge, &(struct rt_judge_options){.device = run->device,
                                                                    .model = run->student,
                                                                    .material = &run->material,
-                                                                   .batch = run->way.together,
+                                                                   .batch = judged_together(run),
                                                                    .loss = &loss});
 }
 
@@ -184,7 +193,7 @@ static rt_status create_step(struct rt_run *run)
     RT_TRY(rt_teachers_plan(&run->teachers, run->way.together));
     RT_TRY(rt_model_plan(run->student, run->way.together, patch, patch, run->way.plan));
     RT_TRY(rt_buffer_create(&run->labels, run->device, (size_t)run->batch * pixels));
-    if (run->way.together < run->batch)
+    if (run->way.together < run->batch && !rt_device_is_exact(run->device))
         RT_TRY(rt_buffer_create(&run->gradient_sums, run->device, gradients));
     RT_TRY(create_judge(run));
 end:
@@ -235,7 +244,7 @@ rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
     rt_device_reset_peak(device);
     RT_TRY(check_options(options));
     RT_TRY(rt_run_folder_init(&run->folder, options->out));
-    RT_TRY(rt_run_folder_check(&run->folder, options, rt_device_describe(device)->name));
+    RT_TRY(rt_run_folder_check(&run->folder, options, device));
     RT_TRY(rt_alloc(&run->verdict, 1, sizeof *run->verdict));
     RT_TRY(rt_alloc(&run->metrics, 1, sizeof *run->metrics));
     RT_TRY(rt_material_open(&run->material, &options->data, options->data.patch));

@@ -26,7 +26,8 @@ struct rt_run {
     struct rt_teachers teachers;
     struct rt_model *student; /* the network that is trained, with teachers or without */
     struct rt_buffer *moments[2];
-    struct rt_buffer *gradient_sums; /* over the parts of a step; NULL where it has but one */
+    struct rt_buffer *gradient_sums; /* over the parts of a step; NULL where it has but one,
+                                      * and in exact math */
     struct rt_loss_state *loss;
     struct rt_buffer *labels; /* of one batch */
     struct rt_loader *loader;

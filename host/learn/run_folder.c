@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "device/device.h"
 #include "learn/config.h"
 
 #define LOG_HEADER                                                                                 \
@@ -58,8 +59,13 @@ static rt_status check_foreign(const struct rt_run_folder *folder)
     return RT_OK;
 }
 
+static enum rt_math math_of(const struct rt_device *device)
+{
+    return rt_device_is_exact(device) ? RT_MATH_EXACT : RT_MATH_FAST;
+}
+
 rt_status rt_run_folder_check(struct rt_run_folder *folder, const struct rt_train_options *options,
-                              const char *device)
+                              const struct rt_device *device)
 {
     if (options->resume && options->force)
         return rt_fail(RT_ERROR_ARGUMENT,
@@ -72,7 +78,8 @@ rt_status rt_run_folder_check(struct rt_run_folder *folder, const struct rt_trai
     if (status < 0)
         return status;
     if (options->resume && holds_run)
-        return rt_config_expect(folder->config, options, device);
+        return rt_config_expect(folder->config, options, rt_device_describe(device)->name,
+                                math_of(device));
     if (options->resume)
         return rt_fail(RT_ERROR_ARGUMENT, "cannot resume: there is no run in %s", options->out);
     if (!holds_run)
@@ -104,7 +111,7 @@ static rt_status sweep(const struct rt_run_folder *folder)
 }
 
 rt_status rt_run_folder_begin(struct rt_run_folder *folder, const struct rt_train_options *options,
-                              const char *device)
+                              const struct rt_device *device)
 {
     rt_status status = RT_OK;
     RT_TRY(rt_folder_create(options->out));
@@ -113,7 +120,8 @@ rt_status rt_run_folder_begin(struct rt_run_folder *folder, const struct rt_trai
     if (!options->resume)
         RT_TRY(remove_files(folder));
     RT_TRY(sweep(folder));
-    RT_TRY(rt_config_write(folder->config, options, device));
+    RT_TRY(rt_config_write(folder->config, options, rt_device_describe(device)->name,
+                           math_of(device)));
 end:
     return status;
 }

@@ -21,13 +21,13 @@ void rt_run_folder_finish(struct rt_run_folder *folder);
  * Errors: ARGUMENT (what is there, or not there, and what to do), IO (another process writes to
  * it), FORMAT, MEMORY. */
 rt_status rt_run_folder_check(struct rt_run_folder *folder, const struct rt_train_options *options,
-                              const char *device);
+                              const struct rt_device *device);
 
 /* Makes the folder, which is locked from here on, removes the run that is to be replaced (its five
  * files, nothing else) and what killed processes have left of writing these files, and writes
  * config.json. Errors: those of rt_run_folder_check. */
 rt_status rt_run_folder_begin(struct rt_run_folder *folder, const struct rt_train_options *options,
-                              const char *device);
+                              const struct rt_device *device);
 
 /* A line of log.csv. */
 struct rt_epoch_row {

@@ -73,7 +73,8 @@ end:
     return status;
 }
 
-/* The same for a step that goes in parts; the gradients are added up in run->gradient_sums. */
+/* The same for a step that goes in parts; the gradients are added up in run->gradient_sums, where
+ * there is such a buffer, else in the backward passes. */
 static rt_status differentiate_parts(struct rt_run *run, const struct rt_batch *batch)
 {
     const struct rt_model_slabs slabs = rt_model_slabs(run->student);
@@ -82,13 +83,16 @@ static rt_status differentiate_parts(struct rt_run *run, const struct rt_batch *
                                    patch, patch};
     rt_status status = RT_OK;
     RT_TRY(rt_loss_count(run->loss, whole, run->labels));
-    RT_TRY(rt_buffer_fill(run->gradient_sums, 0, slabs.trained * sizeof(float), 0));
+    if (run->gradient_sums)
+        RT_TRY(rt_buffer_fill(run->gradient_sums, 0, slabs.trained * sizeof(float), 0));
     for (int first = 0; first < batch->count; first += run->way.together) {
         int left = batch->count - first;
         struct rt_batch part =
             part_of(batch, first, left < run->way.together ? left : run->way.together, patch);
         RT_TRY(differentiate(run, &part, first, false));
-        RT_TRY(rt_gradients_add(run->device, run->gradient_sums, slabs.gradients, slabs.trained));
+        if (run->gradient_sums)
+            RT_TRY(
+                rt_gradients_add(run->device, run->gradient_sums, slabs.gradients, slabs.trained));
     }
 end:
     return status;
@@ -109,8 +113,8 @@ static rt_status queue_step(struct rt_run *run, const struct rt_batch *batch)
     else
         RT_TRY(differentiate_parts(run, batch));
     status = rt_optimizer_step(run->device, &options->optimizer, slabs.values,
-                               whole ? slabs.gradients : run->gradient_sums, run->moments,
-                               slabs.trained, rate, step + 1);
+                               whole || !run->gradient_sums ? slabs.gradients : run->gradient_sums,
+                               run->moments, slabs.trained, rate, step + 1);
 end:
     return status;
 }
@@ -311,7 +315,9 @@ rt_status rt_train(struct rt_device *device, const struct rt_train_options *opti
     rt_status status = rt_run_init(&run, device, options);
     if (status < 0)
         return status;
-    RT_TRY(rt_run_folder_begin(&run.folder, options, rt_device_describe(device)->name));
+    RT_TRY(rt_run_folder_begin(&run.folder, options, device));
+    if (rt_device_is_exact(device))
+        rt_info("exact math: another device would come to the same bits");
     rt_memory_tell(&run);
     status = train(&run);
     if (status < 0)

@@ -201,7 +201,13 @@ rt_status rt_model_forward_part(struct rt_model *model, int n, int first, uint64
                                 uint32_t step, struct rt_tensor *logits)
 {
     const struct rt_graph_pass pass = {
-        .n = n, .training = true, .seed = seed, .step = step, .image = (uint32_t)first};
+        .n = n,
+        .training = true,
+        .seed = seed,
+        .step = step,
+        .image = (uint32_t)first,
+        .add = first > 0 && rt_device_is_exact(model->device),
+    };
     return run_forward(model, pass, logits);
 }
 

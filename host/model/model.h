@@ -40,7 +40,9 @@ rt_status rt_model_forward_part(struct rt_model *model, int n, int first, uint64
                                 uint32_t step, struct rt_tensor *logits);
 
 /* After planning for training: where the loss writes its gradient, [n, classes, h, w], for the
- * last forward pass with `training`; and the backward pass, which overwrites all gradients. */
+ * last forward pass with `training`; and the backward pass, which overwrites all gradients. In
+ * exact math those of a step's later parts are added, image after image, so that parts have the
+ * bits of the whole. */
 rt_status rt_model_gradient(const struct rt_model *model, struct rt_tensor *dlogits);
 rt_status rt_model_backward(struct rt_model *model);
 

@@ -1,10 +1,10 @@
 /* Class probabilities of images of any size: a grid of overlapping tiles, each weighted by a
  * window that falls towards its border, the windows scaled so that they add up to 1. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/real.h"
 #include "model/internal.h"
 #include "ops/metrics.h"
 
@@ -37,14 +37,13 @@ static rt_status find_shares(struct axis *axis)
 {
     rt_status status = RT_OK;
     float *sums = NULL;
-    const float step = 3.14159265f / (float)axis->tile;
     RT_TRY(rt_alloc(&sums, (size_t)axis->size, sizeof *sums));
     RT_TRY(rt_alloc(&axis->share, (size_t)axis->count * (size_t)axis->tile, sizeof *axis->share));
     for (int i = 0; i < axis->count; i++)
         for (int x = 0; x < tile_length(axis); x++) {
-            float height = sinf(((float)x + 0.5f) * step);
-            axis->share[i * axis->tile + x] = height * height;
-            sums[tile_start(axis, i) + x] += height * height;
+            const float height = (float)(1 - rt_cosine((x + 0.5) / axis->tile));
+            axis->share[i * axis->tile + x] = height;
+            sums[tile_start(axis, i) + x] += height;
         }
     for (int i = 0; i < axis->count; i++)
         for (int x = 0; x < tile_length(axis); x++)

@@ -39,7 +39,12 @@ size_t rt_activation_scratch(struct rt_shape y)
 static rt_status items_of(struct rt_device *device, char options[OPTIONS_BYTES], size_t *items)
 {
     rt_status status = RT_OK;
-    for (*items = (size_t)rt_device_group(device);; *items /= 2) {
+    /* In exact mode a group has no more than the 256 lanes that its sums have. */
+    const size_t lanes = 256 / (size_t)rt_device_vector(device);
+    *items = (size_t)rt_device_group(device);
+    if (rt_device_is_exact(device) && *items > lanes)
+        *items = lanes;
+    for (;; *items /= 2) {
         size_t most = 1;
         snprintf(options, OPTIONS_BYTES, "-DITEMS=%zu", *items);
         RT_TRY(
@@ -49,6 +54,16 @@ static rt_status items_of(struct rt_device *device, char options[OPTIONS_BYTES],
     }
 end:
     return status;
+}
+
+rt_status rt_add_chunks(struct rt_device *device, const struct rt_tensor *from,
+                        const struct rt_tensor *to, size_t count, size_t chunks, bool add)
+{
+    size_t vector = (size_t)rt_device_vector(device);
+    return RT_LAUNCH(device, "reduce.cl", "sum_chunks", NULL, ((count + vector - 1) / vector, 1, 1),
+                     rt_buffer_argument(from->buffer), rt_ulong(from->offset),
+                     rt_buffer_argument(to->buffer), rt_ulong(to->offset), rt_int((int)count),
+                     rt_int((int)chunks), rt_int(add));
 }
 
 rt_status rt_activation_backward(const struct rt_op_call *call,
@@ -82,7 +97,8 @@ rt_status rt_activation_backward(const struct rt_op_call *call,
                                           .arguments = arguments,
                                           .count = sizeof arguments / sizeof *arguments}));
     if (dbias->buffer)
-        status = rt_sum_chunks(call->device, &partial, dbias, (size_t)s.c, (size_t)s.n * chunks);
+        status = rt_add_chunks(call->device, &partial, dbias, (size_t)s.c, (size_t)s.n * chunks,
+                               call->dp_add);
 end:
     return status;
 }
@@ -90,9 +106,5 @@ end:
 rt_status rt_sum_chunks(struct rt_device *device, const struct rt_tensor *from,
                         const struct rt_tensor *to, size_t count, size_t chunks)
 {
-    size_t vector = (size_t)rt_device_vector(device);
-    return RT_LAUNCH(device, "reduce.cl", "sum_chunks", NULL, ((count + vector - 1) / vector, 1, 1),
-                     rt_buffer_argument(from->buffer), rt_ulong(from->offset),
-                     rt_buffer_argument(to->buffer), rt_ulong(to->offset), rt_int((int)count),
-                     rt_int((int)chunks));
+    return rt_add_chunks(device, from, to, count, chunks, false);
 }

@@ -34,4 +34,8 @@ rt_status rt_activation_backward(const struct rt_op_call *call,
 rt_status rt_sum_chunks(struct rt_device *device, const struct rt_tensor *from,
                         const struct rt_tensor *to, size_t count, size_t chunks);
 
+/* The same, if `add` from what stands in `to` on. */
+rt_status rt_add_chunks(struct rt_device *device, const struct rt_tensor *from,
+                        const struct rt_tensor *to, size_t count, size_t chunks, bool add);
+
 #endif

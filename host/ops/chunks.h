@@ -34,6 +34,24 @@ static inline struct rt_chunks rt_pixel_chunks(const struct rt_device *device,
     return rt_chunks(device, (size_t)shape.n * row, least);
 }
 
+/* For sums over the pixels of n images. In exact mode a chunk is of pixels of one image, of which
+ * it has at most 128, whatever the device and the batch; `step` is the number of images, which may
+ * be RT_SUMMED_IMAGES_MAX, and work-item k * step + i takes chunk k of image i. */
+#define RT_SUMMED_IMAGES_MAX 128
+
+static inline struct rt_chunks rt_summed_chunks(const struct rt_device *device,
+                                                struct rt_shape shape, size_t least)
+{
+    const size_t pixels = (size_t)shape.h * (size_t)shape.w, images = (size_t)shape.n;
+    if (!rt_device_is_exact(device))
+        return rt_pixel_chunks(device, shape, least);
+    const size_t vector = (size_t)rt_device_vector(device);
+    const size_t share = (pixels + 127) / 128, chunk = share > 256 ? (share + 15) / 16 * 16 : 256;
+    return (struct rt_chunks){(uint32_t)(images * ((pixels + vector - 1) / vector)),
+                              (uint32_t)(images * ((pixels + chunk - 1) / chunk)),
+                              (uint32_t)(chunk / vector), (uint32_t)images};
+}
+
 /* What a kernel takes for them: CHUNKS in cl/common.cl. */
 #define RT_CHUNKS(chunks)                                                                          \
     rt_uint((chunks).vectors), rt_uint((chunks).items), rt_uint((chunks).each),                    \

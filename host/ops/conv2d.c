@@ -20,6 +20,8 @@ static const struct rt_conv2d_variant *variant_of(const struct rt_device *device
                                                   const struct rt_conv2d *a, struct rt_shape x,
                                                   enum rt_conv2d_part part)
 {
+    if (rt_device_is_exact(device))
+        return rt_conv2d_exact(device, a, x, part);
     enum rt_conv conv = rt_device_conv(device);
     const struct rt_conv2d_variant *chosen =
         conv == RT_CONV_AUTO ? rt_conv2d_chosen(device, a, x, part) : NULL;

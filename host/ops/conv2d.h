@@ -35,12 +35,29 @@ extern const struct rt_conv2d_variant rt_conv2d_direct, /* register tiles; strid
     rt_conv2d_plain,                                    /* any stride */
     rt_conv2d_gemm,                                     /* products of matrices; any stride */
     rt_conv2d_winograd,                                 /* F(4x4, 3x3) in local memory; on CPUs */
-    rt_conv2d_tiled,     /* tiles in local memory, shared by a work-group; stride 1 */
-    rt_conv2d_winograd2, /* F(2x2, 3x3) in steps through global memory */
-    rt_conv2d_winograd4; /* F(4x4, 3x3), likewise */
+    rt_conv2d_winograd_plain, /* the same bits in exact mode, which alone takes it; anywhere */
+    rt_conv2d_tiled,          /* tiles in local memory, shared by a work-group; stride 1 */
+    rt_conv2d_winograd2,      /* F(2x2, 3x3) in steps through global memory */
+    rt_conv2d_winograd4;      /* F(4x4, 3x3), likewise */
 
-/* All of them, in the order of preference; NULL ends the list. */
+/* Those that fast mode has, in the order of preference; NULL ends the list. */
 extern const struct rt_conv2d_variant *const rt_conv2d_variants[];
+
+/* --- exact mode: conv2d_exact.c, which states what is computed ----------------------------- */
+
+/* The variant that runs for the part. */
+const struct rt_conv2d_variant *rt_conv2d_exact(const struct rt_device *device,
+                                                const struct rt_conv2d *attributes,
+                                                struct rt_shape x, enum rt_conv2d_part part);
+
+/* Whether the part is computed by Winograd's algorithm, else directly. */
+bool rt_conv2d_is_winograd(const struct rt_conv2d *attributes, struct rt_shape x,
+                           enum rt_conv2d_part part);
+
+/* Of a chunk of an image in a gradient by the weights: rows of tiles where it is Winograd's, else
+ * rows. */
+int rt_conv2d_chunk_tile_rows(struct rt_shape x);
+int rt_conv2d_chunk_rows(const struct rt_conv2d *attributes, struct rt_shape x);
 
 /* --- what is known of them on a device: conv2d_choice.c ------------------------------------ */
 

@@ -54,7 +54,8 @@ static rt_status backward_weights(const struct rt_op_call *call)
                      options(a, text), (a->kernel * a->kernel, in.c, out.c), RT_TENSOR(call->x[0]),
                      RT_TENSOR(call->dy), rt_buffer_argument(call->dp[0].buffer),
                      rt_ulong(call->dp[0].offset), rt_int(in.c), rt_int(out.c), rt_int(in.n),
-                     rt_int(in.h), rt_int(in.w), rt_int(out.h), rt_int(out.w));
+                     rt_int(in.h), rt_int(in.w), rt_int(out.h), rt_int(out.w),
+                     rt_int(call->dp_add));
 }
 
 const struct rt_conv2d_variant rt_conv2d_plain = {

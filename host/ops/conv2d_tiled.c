@@ -8,9 +8,9 @@
 static bool supports(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
                      enum rt_conv2d_part part)
 {
-    (void)device;
     (void)x;
-    (void)part;
+    if (part == RT_CONV2D_BACKWARD_WEIGHTS && rt_device_is_exact(device))
+        return false; /* it has an order of its own */
     return a->stride == 1 && a->kernel <= KERNEL_MAX;
 }
 

@@ -50,17 +50,22 @@ static int in_channels_of(const struct rt_conv2d *a, struct rt_shape x, enum rt_
  * stated, so that the sums' order does not depend on the device's compute units. */
 #define PARTIAL_BYTES ((size_t)8 << 20)
 #define ITEMS_MAX 16
-#define OUTS_MAX 64   /* output channels of a work-item */
-#define WEIGHT_OUTS 8 /* of them at a time */
+#define EXACT_PARTIAL_BYTES ((size_t)10 << 20) /* has no say in the order */
+#define OUTS_MAX 64                            /* output channels of a work-item */
+#define WEIGHT_OUTS 8                          /* of them at a time */
 #define WEIGHT_BLOCKS_MAX 4
+#define OUTS_MIN 16 /* where an item has all images, so that all compute units have work */
 
 struct weights_share {
-    int blocks;            /* vectors of tiles at a time; 0: local memory has no room */
-    int outs;              /* output channels of a work-item */
-    int padded;            /* of all work-items */
-    int lanes;             /* input channels, rounded up to whole vectors */
-    int wide;              /* vectors of them at a time */
-    size_t items, vectors; /* work-items, and the vectors of tiles of each */
+    int images;         /* of a pass */
+    int span, segments; /* of tiles: each item has so many, which lie within one span */
+    int spans, items;   /* of a pass, for a group of output channels; and items of a span */
+    int blocks;         /* vectors of tiles at a time; 0: local memory has no room */
+    int outs;           /* output channels of a work-item */
+    int padded;         /* of all work-items */
+    int lanes;          /* input channels, rounded up to whole vectors */
+    int wide;           /* vectors of them at a time */
+    bool at_once;       /* an item has all images, each of which fills `blocks` vectors or less */
 };
 
 static size_t weights_local_bytes(const struct rt_device *device, const struct weights_share *s)
@@ -70,34 +75,101 @@ static size_t weights_local_bytes(const struct rt_device *device, const struct w
            (tiles * (size_t)s->lanes + tiles * (size_t)s->outs + vector * vector);
 }
 
+/* Segments in an image. */
+static size_t segments_of(const struct rt_device *device, struct rt_shape x)
+{
+    return rt_ceil_div((size_t)x.h, TILE) *
+           rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device));
+}
+
 /* Vectors of tiles in a batch of images. */
 static size_t vectors_of(const struct rt_device *device, struct rt_shape x)
 {
-    size_t segments = (size_t)x.n * rt_ceil_div((size_t)x.h, TILE) *
-                      rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device));
-    return rt_ceil_div(segments, SEGMENTS);
+    return rt_ceil_div((size_t)x.n * segments_of(device, x), SEGMENTS);
+}
+
+static size_t partial_floats(const struct weights_share *s)
+{
+    return PLACES * (size_t)s->padded * (size_t)s->lanes;
+}
+
+/* The whole batch in one span. */
+static void share_batch(struct weights_share *s, const struct rt_device *device, struct rt_shape x)
+{
+    const size_t vectors = vectors_of(device, x);
+    size_t room = rt_device_describe(device)->buffer_bytes / 4;
+    room = room < PARTIAL_BYTES ? room : PARTIAL_BYTES; /* less only on the smallest devices */
+    size_t most = room / (sizeof(float) * partial_floats(s));
+    most = most < 1 ? 1 : most > ITEMS_MAX ? ITEMS_MAX : most;
+    const size_t each = rt_ceil_div(vectors, most);
+    s->images = x.n;
+    s->span = (int)((size_t)x.n * segments_of(device, x));
+    s->spans = 1;
+    s->segments = (int)(SEGMENTS * each);
+    s->items = (int)rt_ceil_div(vectors, each);
+}
+
+/* A span an image, an item some of its rows of tiles; as many images as scratch has room for. */
+static void share_images(struct weights_share *s, const struct rt_device *device, struct rt_shape x)
+{
+    const size_t columns = rt_ceil_div((size_t)x.w, (size_t)rt_device_vector(device));
+    s->span = (int)segments_of(device, x);
+    s->segments = (int)(columns * (size_t)rt_conv2d_chunk_tile_rows(x));
+    s->items = (int)rt_ceil_div((size_t)s->span, (size_t)s->segments);
+    const size_t most =
+        EXACT_PARTIAL_BYTES / (sizeof(float) * partial_floats(s) * (size_t)s->items);
+    s->images = most < 1 ? 1 : most < (size_t)x.n ? (int)most : x.n;
+    s->spans = s->images;
+}
+
+/* `groups` groups of output channels, or more. */
+static void share_channels(struct weights_share *s, int channels, size_t groups)
+{
+    const size_t least = rt_ceil_div((size_t)channels, OUTS_MAX);
+    groups = groups > least ? groups : least;
+    s->outs = (int)(rt_ceil_div(rt_ceil_div((size_t)channels, groups), WEIGHT_OUTS) * WEIGHT_OUTS);
+    s->padded = (int)groups * s->outs;
+}
+
+/* As many vectors of tiles at a time as local memory has room for. */
+static void fit_blocks(struct weights_share *s, const struct rt_device *device)
+{
+    s->blocks = (int)rt_ceil_div((size_t)s->segments, SEGMENTS);
+    s->blocks = s->blocks < WEIGHT_BLOCKS_MAX ? s->blocks : WEIGHT_BLOCKS_MAX;
+    while (s->blocks > 0 &&
+           weights_local_bytes(device, s) > rt_device_describe(device)->local_bytes)
+        s->blocks--;
+}
+
+/* Whether all images can go to the items at once, as then they do. */
+static bool share_at_once(struct weights_share *s, const struct rt_device *device, int channels)
+{
+    const size_t most = rt_ceil_div((size_t)channels, OUTS_MIN);
+    const size_t units = (size_t)rt_device_describe(device)->units;
+    struct weights_share tried = *s;
+    share_channels(&tried, channels, units < most ? units : most);
+    fit_blocks(&tried, device);
+    tried.at_once = tried.items == 1 && tried.segments <= SEGMENTS * tried.blocks;
+    if (tried.at_once)
+        *s = tried;
+    return tried.at_once;
 }
 
 static struct weights_share share_weights(const struct rt_device *device, const struct rt_conv2d *a,
                                           struct rt_shape x)
 {
-    const size_t vector = (size_t)rt_device_vector(device), vectors = vectors_of(device, x);
-    const size_t lanes = rt_ceil_div((size_t)x.c, vector);
+    const size_t vector = (size_t)rt_device_vector(device),
+                 lanes = rt_ceil_div((size_t)x.c, vector);
     struct weights_share s = {.wide = lanes % WIDE == 0 ? WIDE : 1, .lanes = (int)(lanes * vector)};
-    size_t groups = rt_ceil_div((size_t)a->channels, OUTS_MAX);
-    s.outs =
-        (int)(rt_ceil_div(rt_ceil_div((size_t)a->channels, groups), WEIGHT_OUTS) * WEIGHT_OUTS);
-    s.padded = (int)groups * s.outs;
-    size_t room = rt_device_describe(device)->buffer_bytes / 4;
-    room = room < PARTIAL_BYTES ? room : PARTIAL_BYTES; /* less only on the smallest devices */
-    size_t most = room / (sizeof(float) * PLACES * (size_t)s.padded * (size_t)s.lanes);
-    s.items = most < 1 ? 1 : most > ITEMS_MAX ? ITEMS_MAX : most;
-    s.vectors = rt_ceil_div(vectors, s.items);
-    s.items = rt_ceil_div(vectors, s.vectors);
-    s.blocks = s.vectors < WEIGHT_BLOCKS_MAX ? (int)s.vectors : WEIGHT_BLOCKS_MAX;
-    while (s.blocks > 0 &&
-           weights_local_bytes(device, &s) > rt_device_describe(device)->local_bytes)
-        s.blocks--;
+    share_channels(&s, a->channels, 1);
+    if (!rt_device_is_exact(device))
+        share_batch(&s, device, x);
+    else {
+        share_images(&s, device, x);
+        if (share_at_once(&s, device, a->channels))
+            return s;
+    }
+    fit_blocks(&s, device);
     return s;
 }
 
@@ -120,7 +192,9 @@ static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a,
 {
     if (part == RT_CONV2D_BACKWARD_WEIGHTS) {
         struct weights_share s = share_weights(device, a, x);
-        return s.items * PLACES * (size_t)s.padded * (size_t)s.lanes;
+        if (s.at_once)
+            return 9 * (size_t)s.padded * (size_t)s.lanes;
+        return (size_t)s.spans * (size_t)s.items * partial_floats(&s);
     }
     int in = in_channels_of(a, x, part), out = x.c + a->channels - in;
     const size_t outs = (size_t)block_for(device, in).outs;
@@ -219,47 +293,100 @@ static rt_status backward_data(const struct rt_op_call *call)
                     (struct epilogue){.add = call->dx_add[0]});
 }
 
-static rt_status backward_weights(const struct rt_op_call *call)
+/* `n` images from number `first` on. */
+static rt_status add_weights(const struct rt_op_call *call, const struct weights_share *s,
+                             int first, int n)
 {
-    const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
+    const struct rt_tensor x = rt_tensor_images(call->x[0], first, n),
+                           dy = rt_tensor_images(call->dy, first, n);
     const size_t vector = (size_t)rt_device_vector(call->device);
-    const struct weights_share s = share_weights(call->device, call->attributes, in);
-    const size_t tiles = (size_t)s.blocks * vector, bytes = sizeof(float) * PLACES;
+    const size_t tiles = (size_t)s->blocks * vector, bytes = sizeof(float) * PLACES;
+    const int spans = s->spans == 1 ? 1 : n;
     char options[64];
-    snprintf(options, sizeof options, "-DOUT=%d -DWIDE=%d", WEIGHT_OUTS, s.wide);
+    snprintf(options, sizeof options, "-DOUT=%d -DWIDE=%d", WEIGHT_OUTS, s->wide);
+    const struct rt_argument arguments[] = {RT_TENSOR(x),
+                                            RT_TENSOR(dy),
+                                            rt_buffer_argument(call->scratch.buffer),
+                                            rt_ulong(call->scratch.offset),
+                                            rt_int(x.shape.c),
+                                            rt_int(dy.shape.c),
+                                            rt_int(n),
+                                            rt_int(x.shape.h),
+                                            rt_int(x.shape.w),
+                                            rt_int(s->span),
+                                            rt_int(s->segments),
+                                            rt_int(s->blocks),
+                                            rt_int(s->outs),
+                                            rt_int(s->padded),
+                                            rt_int(s->lanes),
+                                            rt_local(bytes * tiles * (size_t)s->lanes),
+                                            rt_local(bytes * tiles * (size_t)s->outs),
+                                            rt_local(bytes * vector * vector)};
+    rt_status status = rt_device_launch(
+        call->device, &(struct rt_launch){.file = "conv2d_winograd_weights.cl",
+                                          .kernel = "winograd_weights",
+                                          .options = options,
+                                          .global = {(size_t)spans * (size_t)s->items,
+                                                     (size_t)(s->padded / s->outs), 1},
+                                          .local = {1, 1, 1},
+                                          .arguments = arguments,
+                                          .count = sizeof arguments / sizeof *arguments});
+    if (status < 0)
+        return status;
+    return RT_LAUNCH(call->device, "conv2d_winograd_weights.cl", "winograd_finish_weights", options,
+                     ((size_t)s->lanes / vector, dy.shape.c, 1),
+                     rt_buffer_argument(call->scratch.buffer), rt_ulong(call->scratch.offset),
+                     rt_buffer_argument(call->dp[0].buffer), rt_ulong(call->dp[0].offset),
+                     rt_int(spans), rt_int(s->items), rt_int(s->padded), rt_int(s->lanes),
+                     rt_int(x.shape.c), rt_int(dy.shape.c), rt_int(first > 0 || call->dp_add));
+}
+
+static rt_status add_at_once(const struct rt_op_call *call, const struct weights_share *s)
+{
+    const struct rt_shape in = call->x[0].shape;
+    const size_t vector = (size_t)rt_device_vector(call->device);
+    const size_t tiles = (size_t)s->blocks * vector, bytes = sizeof(float) * PLACES;
+    char options[64];
+    snprintf(options, sizeof options, "-DOUT=%d -DWIDE=%d", WEIGHT_OUTS, s->wide);
     const struct rt_argument arguments[] = {RT_TENSOR(call->x[0]),
                                             RT_TENSOR(call->dy),
                                             rt_buffer_argument(call->scratch.buffer),
                                             rt_ulong(call->scratch.offset),
+                                            rt_buffer_argument(call->dp[0].buffer),
+                                            rt_ulong(call->dp[0].offset),
                                             rt_int(in.c),
-                                            rt_int(out.c),
+                                            rt_int(call->dy.shape.c),
                                             rt_int(in.n),
                                             rt_int(in.h),
                                             rt_int(in.w),
-                                            rt_int((int)s.vectors),
-                                            rt_int(s.blocks),
-                                            rt_int(s.outs),
-                                            rt_int(s.padded),
-                                            rt_int(s.lanes),
-                                            rt_local(bytes * tiles * (size_t)s.lanes),
-                                            rt_local(bytes * tiles * (size_t)s.outs),
+                                            rt_int(s->span),
+                                            rt_int(s->blocks),
+                                            rt_int(s->outs),
+                                            rt_int(s->padded),
+                                            rt_int(s->lanes),
+                                            rt_int(call->dp_add),
+                                            rt_local(bytes * tiles * (size_t)s->lanes),
+                                            rt_local(bytes * tiles * (size_t)s->outs),
                                             rt_local(bytes * vector * vector)};
-    rt_status status = RT_OK;
-    RT_TRY(rt_device_launch(call->device,
+    return rt_device_launch(call->device,
                             &(struct rt_launch){.file = "conv2d_winograd_weights.cl",
-                                                .kernel = "winograd_weights",
+                                                .kernel = "winograd_weights_at_once",
                                                 .options = options,
-                                                .global = {s.items, (size_t)(s.padded / s.outs), 1},
+                                                .global = {(size_t)(s->padded / s->outs), 1, 1},
                                                 .local = {1, 1, 1},
                                                 .arguments = arguments,
-                                                .count = sizeof arguments / sizeof *arguments}));
-    status =
-        RT_LAUNCH(call->device, "conv2d_winograd_weights.cl", "winograd_finish_weights", options,
-                  ((size_t)s.lanes / vector, out.c, 1), rt_buffer_argument(call->scratch.buffer),
-                  rt_ulong(call->scratch.offset), rt_buffer_argument(call->dp[0].buffer),
-                  rt_ulong(call->dp[0].offset), rt_int((int)s.items), rt_int(s.padded),
-                  rt_int(s.lanes), rt_int(in.c), rt_int(out.c));
-end:
+                                                .count = sizeof arguments / sizeof *arguments});
+}
+
+static rt_status backward_weights(const struct rt_op_call *call)
+{
+    const struct rt_shape in = call->x[0].shape;
+    const struct weights_share s = share_weights(call->device, call->attributes, in);
+    rt_status status = RT_OK;
+    if (s.at_once)
+        return add_at_once(call, &s);
+    for (int first = 0; first < in.n && status == RT_OK; first += s.images)
+        status = add_weights(call, &s, first, in.n - first < s.images ? in.n - first : s.images);
     return status;
 }
 

@@ -10,6 +10,11 @@
 #define CHUNKS 32         /* that the gradient by the weights is summed in, at most */
 #define CHUNK_PIXELS 1024 /* of a chunk, at least, so that summing the chunks costs little */
 
+/* In exact mode an image has chunks of its own, of about so many pixels; and several images' sums
+ * take at most so many bytes, which has no say in the order. */
+#define EXACT_CHUNK_PIXELS 4096
+#define EXACT_PARTIAL_BYTES ((size_t)8 << 20)
+
 static rt_status infer(const void *attributes, const struct rt_shape *x, struct rt_shape *y)
 {
     const struct rt_conv_transpose2d *a = attributes;
@@ -30,21 +35,47 @@ static int parameters(const void *attributes, const struct rt_shape *x,
     return 2;
 }
 
-static size_t chunk_rows(struct rt_shape x)
+/* How the rows that a gradient by the weights sums over are cut: a span of them, the batch's or in
+ * exact mode an image's, into chunks. */
+struct cut {
+    int images; /* of a pass */
+    size_t span, rows;
+    int chunks; /* of a span */
+};
+
+/* The sums of a chunk. */
+static size_t sums_of(const struct rt_conv_transpose2d *a, struct rt_shape x)
 {
-    size_t rows = rt_ceil_div((size_t)x.n * (size_t)x.h, CHUNKS);
-    size_t least = rt_ceil_div(CHUNK_PIXELS, (size_t)x.w);
-    return rows > least ? rows : least;
+    return (size_t)x.c * (size_t)a->channels * 4 + (size_t)a->channels;
+}
+
+static struct cut cut_batch(struct rt_shape x)
+{
+    const size_t all = (size_t)x.n * (size_t)x.h;
+    size_t rows = rt_ceil_div(all, CHUNKS), least = rt_ceil_div(CHUNK_PIXELS, (size_t)x.w);
+    rows = rows > least ? rows : least;
+    return (struct cut){x.n, all, rows, (int)rt_ceil_div(all, rows)};
+}
+
+static struct cut cut_images(const struct rt_conv_transpose2d *a, struct rt_shape x)
+{
+    const size_t rows = rt_ceil_div(EXACT_CHUNK_PIXELS, (size_t)x.w), span = (size_t)x.h;
+    struct cut cut = {.span = span, .rows = rows, .chunks = (int)rt_ceil_div(span, rows)};
+    const size_t most = EXACT_PARTIAL_BYTES / (sizeof(float) * sums_of(a, x) * (size_t)cut.chunks);
+    cut.images = most < 1 ? 1 : most < (size_t)x.n ? (int)most : x.n;
+    return cut;
 }
 
 static size_t scratch(const struct rt_device *device, const void *attributes,
                       const struct rt_shape *x, enum rt_direction direction)
 {
     const struct rt_conv_transpose2d *a = attributes;
-    (void)device;
     if (direction == RT_FORWARD)
         return 0;
-    return CHUNKS * ((size_t)x->c * (size_t)a->channels * 4 + (size_t)a->channels);
+    if (!rt_device_is_exact(device))
+        return CHUNKS * sums_of(a, *x);
+    const struct cut cut = cut_images(a, *x);
+    return (size_t)cut.images * (size_t)cut.chunks * sums_of(a, *x);
 }
 
 /* Vectors of pixels that a work-item takes in forward. */
@@ -97,23 +128,67 @@ static rt_status backward_data(const struct rt_op_call *call)
                      rt_int(in.h), rt_int(in.w), rt_int(call->dx_add[0]));
 }
 
-static rt_status backward_weights(const struct rt_op_call *call)
+/* The sums of the chunks of x's and dy's images, to scratch: the filters', then from `bias` on the
+ * biases'. */
+static rt_status sum_rows(const struct rt_op_call *call, const struct rt_tensor *x,
+                          const struct rt_tensor *dy, struct cut cut, size_t *bias)
+{
+    const struct rt_shape in = x->shape, out = dy->shape;
+    const bool exact = rt_device_is_exact(call->device), cpu = rt_device_is_cpu(call->device);
+    /* 16 lanes are too many registers for a GPU's work-item with more than one filter. */
+    const size_t tile_in = exact && !cpu ? 1 : TILE_IN;
+    const size_t chunks = rt_ceil_div((size_t)in.n * (size_t)in.h, cut.span) * (size_t)cut.chunks;
+    char options[96];
+    snprintf(options, sizeof options, "%s -DTILE_IN=%zu%s",
+             tiling_of(call->device, 1, 1, in, 1).options, tile_in,
+             !exact ? ""
+             : cpu  ? " -DVEC=16"
+                    : " -DVEC=16 -DCPU=0");
+    *bias = call->scratch.offset + chunks * (size_t)in.c * (size_t)out.c * 4;
+    return RT_LAUNCH(call->device, "conv_transpose2d.cl", "conv_transpose2d_backward_weights",
+                     options, ((size_t)out.c * rt_ceil_div((size_t)in.c, tile_in), chunks, 1),
+                     RT_TENSOR(*x), RT_TENSOR(*dy), rt_buffer_argument(call->scratch.buffer),
+                     rt_ulong(call->scratch.offset), rt_ulong(*bias), rt_int(in.c), rt_int(out.c),
+                     rt_int(in.n), rt_int(in.h), rt_int(in.w), rt_int((int)cut.span),
+                     rt_int((int)cut.rows));
+}
+
+/* Image after image. The 16 sums of a chunk's are those of a work-item's lanes, as in the gradient
+ * by the weights of a direct convolution, and a bias's likewise: of a pair of rows of dy, the even
+ * and the odd pixel of the upper, then those of the lower one, are added up first. */
+static rt_status exact_weights(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
-    size_t rows = chunk_rows(in), chunks = rt_ceil_div((size_t)in.n * (size_t)in.h, rows);
-    size_t tiles = (size_t)out.c * rt_ceil_div((size_t)in.c, TILE_IN);
-    size_t count = (size_t)in.c * (size_t)out.c * 4;
+    const struct cut cut = cut_images(call->attributes, in);
     struct rt_tensor bias = call->scratch;
-    bias.offset += chunks * count;
     rt_status status = RT_OK;
-    RT_TRY(RT_LAUNCH(call->device, "conv_transpose2d.cl", "conv_transpose2d_backward_weights",
-                     tiling_of(call->device, 1, 1, in, 1).options, (tiles, chunks, 1),
-                     RT_TENSOR(call->x[0]), RT_TENSOR(call->dy),
-                     rt_buffer_argument(call->scratch.buffer), rt_ulong(call->scratch.offset),
-                     rt_ulong(bias.offset), rt_int(in.c), rt_int(out.c), rt_int(in.n), rt_int(in.h),
-                     rt_int(in.w), rt_int((int)rows)));
-    RT_TRY(rt_sum_chunks(call->device, &call->scratch, &call->dp[0], count, chunks));
-    status = rt_sum_chunks(call->device, &bias, &call->dp[1], (size_t)out.c, chunks);
+    for (int first = 0; first < in.n; first += cut.images) {
+        const int n = in.n - first < cut.images ? in.n - first : cut.images;
+        const bool add = first > 0 || call->dp_add;
+        const struct rt_tensor x = rt_tensor_images(call->x[0], first, n),
+                               dy = rt_tensor_images(call->dy, first, n);
+        RT_TRY(sum_rows(call, &x, &dy, cut, &bias.offset));
+        const size_t chunks = (size_t)(n * cut.chunks);
+        RT_TRY(rt_add_chunks(call->device, &call->scratch, &call->dp[0],
+                             (size_t)in.c * (size_t)out.c * 4, chunks, add));
+        RT_TRY(rt_add_chunks(call->device, &bias, &call->dp[1], (size_t)out.c, chunks, add));
+    }
+end:
+    return status;
+}
+
+static rt_status backward_weights(const struct rt_op_call *call)
+{
+    if (rt_device_is_exact(call->device))
+        return exact_weights(call);
+    const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
+    const struct cut cut = cut_batch(in);
+    struct rt_tensor bias = call->scratch;
+    rt_status status = RT_OK;
+    RT_TRY(sum_rows(call, &call->x[0], &call->dy, cut, &bias.offset));
+    RT_TRY(rt_sum_chunks(call->device, &call->scratch, &call->dp[0],
+                         (size_t)in.c * (size_t)out.c * 4, (size_t)cut.chunks));
+    status = rt_sum_chunks(call->device, &bias, &call->dp[1], (size_t)out.c, (size_t)cut.chunks);
 end:
     return status;
 }

@@ -7,7 +7,9 @@
 #include "base/memory.h"
 #include "ops/chunks.h"
 
-#define FOLD 128 /* partial sums that one work-item adds up; FOLD * FOLD >= RT_CHUNKS_MAX */
+/* Partial sums that one work-item adds up; its square is at least RT_CHUNKS_MAX, and it at least
+ * RT_SUMMED_IMAGES_MAX. */
+#define FOLD 128
 #define VALUE_ROWS 2
 #define ROWS_MAX (3 * RT_CLASSES_MAX + 1)
 #define LEAST 64 /* vectors that a CPU's work-item takes at least */
@@ -116,11 +118,13 @@ void rt_loss_destroy(struct rt_loss_state *state)
 }
 
 /* Adds up rows of partial sums into sums[to_row...], or to what stands there, in two steps of at
- * most FOLD summands each. */
-static rt_status reduce(struct rt_loss_state *state, uint32_t items, uint32_t rows, uint32_t to_row,
-                        bool add)
+ * most FOLD summands each; in exact mode the chunks of each image, then the images. */
+static rt_status reduce(struct rt_loss_state *state, const struct rt_chunks *chunks, uint32_t rows,
+                        uint32_t to_row, bool add)
 {
-    const uint32_t folded = (items + FOLD - 1) / FOLD;
+    const uint32_t items = chunks->items;
+    const uint32_t folded =
+        rt_device_is_exact(state->device) ? chunks->step : (items + FOLD - 1) / FOLD;
     rt_status status = RT_OK;
     RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_reduce", state->options, (folded, rows, 1),
                      rt_buffer_argument(state->partial), rt_uint(items),
@@ -155,17 +159,44 @@ static rt_status check_run(const struct rt_loss_state *state, const struct rt_te
     return RT_OK;
 }
 
+/* The images that are summed at once, of `left`. */
+static int together(const struct rt_loss_state *state, int left)
+{
+    return rt_device_is_exact(state->device) && left > RT_SUMMED_IMAGES_MAX ? RT_SUMMED_IMAGES_MAX
+                                                                            : left;
+}
+
+static uint32_t pixels_of(struct rt_shape shape)
+{
+    return (uint32_t)shape.h * (uint32_t)shape.w;
+}
+
+/* Those of the images of the whole batch from number `first` on; the first ones' sums replace what
+ * stands there. */
+static rt_status count_images(struct rt_loss_state *state, const struct rt_tensor *logits,
+                              struct rt_buffer *labels, int first)
+{
+    const struct rt_chunks chunks = rt_summed_chunks(state->device, logits->shape, LEAST);
+    rt_status status = RT_OK;
+    RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_count", state->options, (chunks.items, 1, 1),
+                     RT_TENSOR(*logits), rt_buffer_argument(labels), rt_uint((uint32_t)first),
+                     rt_uint(pixels_of(logits->shape)), RT_CHUNKS(chunks),
+                     rt_buffer_argument(state->partial)));
+    status = reduce(state, &chunks, state->rows, 0, first > 0);
+end:
+    return status;
+}
+
 /* Sums what must be known of the whole batch before any gradient; the values start at 0. */
 static rt_status count(struct rt_loss_state *state, const struct rt_tensor *logits,
                        struct rt_buffer *labels)
 {
-    const struct rt_chunks chunks = rt_pixel_chunks(state->device, logits->shape, LEAST);
-    const uint32_t pixels = (uint32_t)logits->shape.h * (uint32_t)logits->shape.w;
     rt_status status = RT_OK;
-    RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_count", state->options, (chunks.items, 1, 1),
-                     RT_TENSOR(*logits), rt_buffer_argument(labels), rt_uint(pixels),
-                     RT_CHUNKS(chunks), rt_buffer_argument(state->partial)));
-    RT_TRY(reduce(state, chunks.items, state->rows, 0, false));
+    for (int first = 0, n; first < logits->shape.n; first += n) {
+        n = together(state, logits->shape.n - first);
+        const struct rt_tensor part = rt_tensor_images(*logits, first, n);
+        RT_TRY(count_images(state, &part, labels, first));
+    }
     status =
         rt_buffer_fill(state->sums, state->rows * sizeof(float), VALUE_ROWS * sizeof(float), 0);
 end:
@@ -180,26 +211,47 @@ rt_status rt_loss_count(struct rt_loss_state *state, struct rt_shape whole,
     return count(state, &(struct rt_tensor){.shape = whole}, labels);
 }
 
+/* The tensors of some images of the batch, whose labels begin with those of image `first`. */
+struct part {
+    struct rt_tensor logits, dlogits, teachers[RT_TEACHERS_MAX];
+    int first;
+};
+
+static rt_status add_images(struct rt_loss_state *state, const struct part *part,
+                            struct rt_buffer *labels, int teachers, struct rt_buffer *confusion)
+{
+    const struct rt_chunks chunks = rt_summed_chunks(state->device, part->logits.shape, LEAST);
+    const struct rt_tensor *t = part->teachers;
+    rt_status status = RT_OK;
+    RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_gradient", state->options,
+                     (chunks.items, 1, 1), RT_TENSOR(part->logits), rt_buffer_argument(labels),
+                     rt_uint((uint32_t)part->first), rt_uint(pixels_of(part->logits.shape)),
+                     RT_CHUNKS(chunks), rt_buffer_argument(state->partial), RT_TENSOR(t[0]),
+                     RT_TENSOR(t[1]), RT_TENSOR(t[2]), RT_TENSOR(t[3]), rt_int(teachers),
+                     RT_TENSOR(part->dlogits), rt_buffer_argument(state->weights),
+                     rt_buffer_argument(state->sums), rt_float(hard_share(&state->loss)),
+                     rt_float(1 - hard_share(&state->loss)), rt_float(state->loss.temperature),
+                     rt_buffer_argument(confusion)));
+    status = reduce(state, &chunks, VALUE_ROWS, state->rows, true);
+end:
+    return status;
+}
+
 rt_status rt_loss_add(struct rt_loss_state *state, const struct rt_tensor *logits,
                       struct rt_buffer *labels, int first, const struct rt_tensor *teacher_logits,
                       int teachers, const struct rt_tensor *dlogits, struct rt_buffer *confusion)
 {
-    const struct rt_chunks chunks = rt_pixel_chunks(state->device, logits->shape, LEAST);
-    const uint32_t pixels = (uint32_t)logits->shape.h * (uint32_t)logits->shape.w;
-    struct rt_tensor t[RT_TEACHERS_MAX] = {RT_TENSOR_NONE};
     rt_status status = RT_OK;
     RT_TRY(check_run(state, logits, teacher_logits, teachers));
-    for (int i = 0; i < teachers; i++)
-        t[i] = teacher_logits[i];
-    RT_TRY(RT_LAUNCH(state->device, "loss.cl", "loss_gradient", state->options,
-                     (chunks.items, 1, 1), RT_TENSOR(*logits), rt_buffer_argument(labels),
-                     rt_uint((uint32_t)first), rt_uint(pixels), RT_CHUNKS(chunks),
-                     rt_buffer_argument(state->partial), RT_TENSOR(t[0]), RT_TENSOR(t[1]),
-                     RT_TENSOR(t[2]), RT_TENSOR(t[3]), rt_int(teachers), RT_TENSOR(*dlogits),
-                     rt_buffer_argument(state->weights), rt_buffer_argument(state->sums),
-                     rt_float(hard_share(&state->loss)), rt_float(1 - hard_share(&state->loss)),
-                     rt_float(state->loss.temperature), rt_buffer_argument(confusion)));
-    status = reduce(state, chunks.items, VALUE_ROWS, state->rows, true);
+    for (int i = 0, n; i < logits->shape.n; i += n) {
+        n = together(state, logits->shape.n - i);
+        struct part part = {.logits = rt_tensor_images(*logits, i, n),
+                            .dlogits = rt_tensor_images(*dlogits, i, n),
+                            .first = first + i};
+        for (int k = 0; k < teachers; k++)
+            part.teachers[k] = rt_tensor_images(teacher_logits[k], i, n);
+        RT_TRY(add_images(state, &part, labels, teachers, confusion));
+    }
 end:
     return status;
 }

@@ -32,7 +32,9 @@ struct rt_op_call {
     struct rt_tensor dx[RT_OP_INPUTS];
     bool dx_add[RT_OP_INPUTS];             /* add to dx instead of overwriting it */
     struct rt_tensor dp[RT_OP_PARAMETERS]; /* overwritten */
-    struct rt_tensor scratch;              /* scratch() floats, contents undefined */
+    bool dp_add; /* exact mode: images are added to dp one after the other, as if those whose sums
+                  * stand there and these were one batch */
+    struct rt_tensor scratch; /* scratch() floats, contents undefined */
     bool
         training; /* forward: dropout on, batch statistics; the call will be followed by backward */
     bool again;   /* forward: as once before in this step, whose states have moved already */

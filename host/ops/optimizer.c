@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/real.h"
 #include "ops/chunks.h"
 
 int rt_optimizer_moments(const struct rt_optimizer *optimizer)
@@ -38,8 +39,8 @@ static rt_status step_adam(struct rt_device *device, const struct rt_optimizer *
                      rt_buffer_argument(values), rt_buffer_argument(gradients),
                      rt_buffer_argument(moments[0]), rt_buffer_argument(moments[1]),
                      rt_ulong(count), RT_CHUNKS(chunks),
-                     rt_float((float)(rate / (1 - pow(beta1, (double)t)))),
-                     rt_float((float)(1 / sqrt(1 - pow(beta2, (double)t)))), rt_float(o->beta1),
+                     rt_float((float)(rate / (1 - rt_power(beta1, t)))),
+                     rt_float((float)(1 / sqrt(1 - rt_power(beta2, t)))), rt_float(o->beta1),
                      rt_float((float)(1 - beta1)), rt_float(o->beta2), rt_float((float)(1 - beta2)),
                      rt_float(o->epsilon), rt_float(decoupled ? 0 : o->decay),
                      rt_float(decoupled ? (float)(1 - rate * decay) : 1));

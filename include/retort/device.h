@@ -82,10 +82,11 @@ void rt_device_set_conv(struct rt_device *device, enum rt_conv conv);
 
 /* FAST, the state at start, computes in whatever order the device is fastest in. EXACT computes
  * every operation in the one order that its kernels state, whatever the device, with the same bits
- * on all that conform to OpenCL 1.2 and keep denormal numbers. To be set before anything is
- * computed. */
+ * on all that conform to OpenCL 1.2 and keep denormal numbers; profiles and rt_device_set_conv have
+ * no say in it. To be set before anything is computed. Errors: UNSUPPORTED (EXACT on a device that
+ * drops denormal numbers, rounds otherwise than to nearest, or is big-endian). */
 enum rt_math { RT_MATH_FAST, RT_MATH_EXACT };
-void rt_device_set_math(struct rt_device *device, enum rt_math math);
+rt_status rt_device_set_math(struct rt_device *device, enum rt_math math);
 
 /* The most device memory that buffers have held at one time since the last reset, in bytes. */
 size_t rt_device_peak_bytes(const struct rt_device *device);

@@ -14,6 +14,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (rt_data_recipe_read(&recipe, path) == RT_OK)
         rt_data_recipe_finish(&recipe);
     rt_train_defaults(&options);
-    rt_config_expect(path, &options, "a device");
+    rt_config_expect(path, &options, "a device", RT_MATH_FAST);
     return 0;
 }

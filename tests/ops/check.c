@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/random.h"
 
@@ -62,9 +63,17 @@ struct expected {
     double *dx[RT_OP_INPUTS], *dp[RT_OP_PARAMETERS]; /* NAN where it was not computed */
 };
 
+/* Of every tensor that exact runs leave, in their order, what the first of these runs left. */
+struct bits {
+    uint64_t hashes[64];
+    size_t count;
+};
+
 /* One device's turn. */
 struct run {
     const struct op_case *test;
+    struct bits *bits; /* NULL: this one does not compute exactly */
+    size_t tensors;    /* compared with them so far */
     const struct expected *expected;
     struct rt_device *device;
     struct rt_op_call call;
@@ -238,7 +247,20 @@ static void run_finish(struct run *run)
     rt_device_close(run->device);
 }
 
-static void compare(const struct run *run, const struct guarded *got, const double *want,
+static void compare_bits(struct run *run, const float *values, size_t size, const char *name)
+{
+    struct bits *bits = run->bits;
+    const uint64_t hash = rt_hash(values, size * sizeof *values);
+    const size_t place = run->tensors++;
+    assert_true(place < RT_COUNT(bits->hashes));
+    if (place == bits->count)
+        bits->hashes[bits->count++] = hash;
+    if (hash != bits->hashes[place])
+        fail_msg("%s: exact math has other bits here than with vectors of 16 in groups of 1", name);
+}
+
+/* What dy should be is not known (NULL), but exactly it has the same bits everywhere. */
+static void compare(struct run *run, const struct guarded *got, const double *want,
                     const char *tensor)
 {
     char name[256];
@@ -254,44 +276,39 @@ static void compare(const struct run *run, const struct guarded *got, const doub
         if (!isnan(want[i]) && !(fabs((double)values[i] - want[i]) <= tolerance * largest))
             fail_msg("%s: element %zu is %.9g, expected %.9g (tolerance %.2g)", name, i,
                      (double)values[i], want[i], tolerance * largest);
+    if (run->bits && (want || got == &run->dy))
+        compare_bits(run, values, rt_shape_size(got->tensor.shape), name);
     free(values);
 }
 
-/* The maxima of 2x2 elements of y. */
-static double *reference_maxima(const struct reference *r)
-{
-    const struct rt_shape y = r->y_shape;
-    const int width = y.w / 2, planes = y.n * y.c, rows = y.h / 2;
-    double *maxima = calloc((size_t)planes * (size_t)rows * (size_t)width, sizeof *maxima),
-           *to = maxima;
-    for (int plane = 0; plane < planes; plane++)
-        for (int i = 0; i < rows; i++)
-            for (int j = 0; j < width; j++) {
-                const double *upper =
-                    r->y + ((size_t)plane * (size_t)y.h + 2 * (size_t)i) * (size_t)y.w + 2 * j;
-                *to++ = fmax(fmax(upper[0], upper[1]), fmax(upper[y.w], upper[y.w + 1]));
-            }
-    return maxima;
-}
-
-/* Forward with the maxima, where the operation writes them for this case. */
+/* Forward with the maxima of 2x2 elements of y, where the operation writes them for this case: of
+ * the y that it writes, to the last bit. */
 static void check_maxima(struct run *run)
 {
-    const struct reference *r = &run->expected->reference;
     const struct rt_op *op = run->test->op;
-    if (!op->pools || !op->pools(run->device, run->test->attributes, r->x_shape))
+    const struct rt_shape y = run->expected->reference.y_shape;
+    const size_t width = (size_t)y.w;
+    struct run beside = *run;
+    beside.bits = NULL; /* not every variant comes here */
+    if (!op->pools || !op->pools(run->device, run->test->attributes, run->test->x))
         return;
-    struct rt_shape shape = r->y_shape;
-    shape.h /= 2;
-    shape.w /= 2;
-    const struct guarded pooled = guarded_create(run->device, shape, GAP);
-    double *maxima = reference_maxima(r);
+    const struct guarded pooled =
+        guarded_create(run->device, (struct rt_shape){y.n, y.c, y.h / 2, y.w / 2}, GAP);
     run->call.pooled = pooled.tensor;
     assert_ok(op->forward(&run->call));
-    compare(run, &pooled, maxima, "maxima");
-    compare(run, &run->y, r->y, "y beside the maxima");
+    compare(&beside, &run->y, run->expected->reference.y, "y beside the maxima");
+    float *from = guarded_read(&run->y, "y"), *maxima = guarded_read(&pooled, "maxima");
+    for (size_t i = 0; i < rt_shape_size(pooled.tensor.shape); i++) {
+        const float *upper = from + i / (width / 2) * 2 * width + i % (width / 2) * 2;
+        const float *lower = upper + width;
+        const float want = fmaxf(fmaxf(upper[0], upper[1]), fmaxf(lower[0], lower[1]));
+        if (memcmp(&want, &maxima[i], sizeof want) != 0)
+            fail_msg("%s: maximum %zu is %a, expected %a", run->test->name, i, (double)maxima[i],
+                     (double)want);
+    }
     run->call.pooled = (struct rt_tensor){0};
     rt_buffer_destroy(pooled.tensor.buffer);
+    free(from);
     free(maxima);
 }
 
@@ -435,22 +452,46 @@ struct rt_device *check_variant(size_t index)
     return device;
 }
 
+struct rt_device *check_math(size_t index)
+{
+    struct rt_device *device = check_variant(index / 2);
+    if (device)
+        assert_ok(rt_device_set_math(device, index % 2 ? RT_MATH_EXACT : RT_MATH_FAST));
+    return device;
+}
+
+/* Everything on one device, which it closes; exactly, with the bits that are given. */
+static void check_run(const struct op_case *test, const struct expected *expected,
+                      struct rt_device *device, struct bits *bits)
+{
+    struct run run = {.test = test, .bits = bits, .expected = expected, .device = device};
+    rt_device_set_conv(device, test->conv);
+    assert_ok(rt_device_set_math(device, bits ? RT_MATH_EXACT : RT_MATH_FAST));
+    prepare_device(&run);
+    check_forward(&run);
+    if (has_backward(test)) {
+        check_backward(&run, false);
+        check_backward(&run, true);
+    }
+    run_finish(&run);
+}
+
+/* Exact mode has one way for each convolution: it is enough that it takes the cases of one. */
+static bool is_exact(const struct op_case *test)
+{
+    return test->conv == RT_CONV_AUTO || test->conv == RT_CONV_WINOGRAD;
+}
+
 void check_op(const struct op_case *test)
 {
     struct expected expected = {0};
+    struct bits bits = {.count = 0};
     struct rt_device *device;
     check_any_device();
     expect(test, &expected);
-    for (size_t i = 0; (device = check_variant(i)); i++) {
-        struct run run = {.test = test, .expected = &expected, .device = device};
-        rt_device_set_conv(device, test->conv);
-        prepare_device(&run);
-        check_forward(&run);
-        if (has_backward(test)) {
-            check_backward(&run, false);
-            check_backward(&run, true);
-        }
-        run_finish(&run);
-    }
+    for (size_t i = 0; (device = check_variant(i)); i++)
+        check_run(test, &expected, device, NULL);
+    for (size_t i = 0; is_exact(test) && (device = check_variant(i)); i++)
+        check_run(test, &expected, device, &bits);
     expected_finish(&expected);
 }

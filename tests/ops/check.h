@@ -42,6 +42,9 @@ struct rt_device *check_device(size_t index);
 /* Likewise, but every device comes in several vector widths and group sizes. */
 struct rt_device *check_variant(size_t index);
 
+/* Likewise, and each of them computes fast and then exactly. */
+struct rt_device *check_math(size_t index);
+
 /* Skips the running test where the machine has no device. In CI (CI=true) it fails instead. */
 void check_any_device(void);
 

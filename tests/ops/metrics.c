@@ -57,12 +57,12 @@ static void fixture_finish(struct fixture *f)
     rt_buffer_destroy(f->label_buffer);
 }
 
-/* Calls `check` for every shape on every variant of every device. */
+/* Calls `check` for every shape on every variant of every device, in either math. */
 static void each_fixture(void (*check)(struct fixture *))
 {
     struct rt_device *device;
     check_any_device();
-    for (size_t d = 0; (device = check_variant(d)); d++) {
+    for (size_t d = 0; (device = check_math(d)); d++) {
         for (size_t i = 0; i < RT_COUNT(shapes); i++) {
             struct fixture f = fixture_create(device, shapes[i]);
             check(&f);

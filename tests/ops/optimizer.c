@@ -102,7 +102,7 @@ static void five_steps_follow_the_formulae(void **state)
     static const size_t counts[] = {1, 17, 1000, 70001};
     struct rt_device *device;
     check_any_device();
-    for (size_t d = 0; (device = check_variant(d)); d++) {
+    for (size_t d = 0; (device = check_math(d)); d++) {
         for (size_t i = 0; i < RT_COUNT(optimizers); i++)
             for (size_t j = 0; j < RT_COUNT(counts); j++)
                 check_steps(device, &optimizers[i], counts[j]);
