@@ -28,7 +28,8 @@ void add_general_options(struct command_line *line)
     command_line_add(line, options, RT_COUNT(options));
 }
 
-const char *const conv_names[] = {"auto", "direct", "gemm", "winograd", "tiled", NULL};
+const char *const conv_names[] = {"auto",  "direct",    "gemm",      "winograd",
+                                  "tiled", "winograd2", "winograd4", NULL};
 
 void add_device_options(struct command_line *line, struct device_choice *choice)
 {

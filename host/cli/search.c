@@ -89,9 +89,13 @@ static rt_status find_candidates(const struct search *search, const char *key,
     }
     rt_status status = rt_conv2d_parse_key(key, &attributes, &x, &part);
     x.n = search->batch;
-    for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; status == RT_OK && *v; v++)
-        if (*count < RT_CHOICE_VARIANTS && (*v)->supports(search->device, &attributes, x, part))
+    for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; status == RT_OK && *v;
+         v++) {
+        const struct rt_conv2d_variant *better = (*v)->better;
+        if (*count < RT_CHOICE_VARIANTS && (*v)->supports(search->device, &attributes, x, part) &&
+            !(better && better->supports(search->device, &attributes, x, part)))
             names[(*count)++] = (*v)->name;
+    }
     return status;
 }
 

@@ -64,10 +64,10 @@ static rt_status differentiate(struct rt_run *run, const struct rt_batch *part, 
     RT_TRY(rt_model_gradient(run->student, &dlogits));
     if (whole)
         RT_TRY(rt_loss_run(run->loss, &logits, run->labels, run->teachers.logits,
-                           run->teachers.count, &dlogits));
+                           run->teachers.count, &dlogits, NULL));
     else
         RT_TRY(rt_loss_add(run->loss, &logits, run->labels, first, run->teachers.logits,
-                           run->teachers.count, &dlogits));
+                           run->teachers.count, &dlogits, NULL));
     status = rt_model_backward(run->student);
 end:
     return status;

@@ -218,7 +218,7 @@ struct part {
 };
 
 static rt_status add_images(struct rt_loss_state *state, const struct part *part,
-                            struct rt_buffer *labels, int teachers)
+                            struct rt_buffer *labels, int teachers, struct rt_buffer *confusion)
 {
     const struct rt_chunks chunks = rt_summed_chunks(state->device, part->logits.shape, LEAST);
     const struct rt_tensor *t = part->teachers;
@@ -230,7 +230,8 @@ static rt_status add_images(struct rt_loss_state *state, const struct part *part
                      RT_TENSOR(t[1]), RT_TENSOR(t[2]), RT_TENSOR(t[3]), rt_int(teachers),
                      RT_TENSOR(part->dlogits), rt_buffer_argument(state->weights),
                      rt_buffer_argument(state->sums), rt_float(hard_share(&state->loss)),
-                     rt_float(1 - hard_share(&state->loss)), rt_float(state->loss.temperature)));
+                     rt_float(1 - hard_share(&state->loss)), rt_float(state->loss.temperature),
+                     rt_buffer_argument(confusion)));
     status = reduce(state, &chunks, VALUE_ROWS, state->rows, true);
 end:
     return status;
@@ -238,7 +239,7 @@ end:
 
 rt_status rt_loss_add(struct rt_loss_state *state, const struct rt_tensor *logits,
                       struct rt_buffer *labels, int first, const struct rt_tensor *teacher_logits,
-                      int teachers, const struct rt_tensor *dlogits)
+                      int teachers, const struct rt_tensor *dlogits, struct rt_buffer *confusion)
 {
     rt_status status = RT_OK;
     RT_TRY(check_run(state, logits, teacher_logits, teachers));
@@ -249,7 +250,7 @@ rt_status rt_loss_add(struct rt_loss_state *state, const struct rt_tensor *logit
                             .first = first + i};
         for (int k = 0; k < teachers; k++)
             part.teachers[k] = rt_tensor_images(teacher_logits[k], i, n);
-        RT_TRY(add_images(state, &part, labels, teachers));
+        RT_TRY(add_images(state, &part, labels, teachers, confusion));
     }
 end:
     return status;
@@ -257,12 +258,12 @@ end:
 
 rt_status rt_loss_run(struct rt_loss_state *state, const struct rt_tensor *logits,
                       struct rt_buffer *labels, const struct rt_tensor *teacher_logits,
-                      int teachers, const struct rt_tensor *dlogits)
+                      int teachers, const struct rt_tensor *dlogits, struct rt_buffer *confusion)
 {
     rt_status status = RT_OK;
     RT_TRY(check_run(state, logits, teacher_logits, teachers));
     RT_TRY(count(state, logits, labels));
-    status = rt_loss_add(state, logits, labels, 0, teacher_logits, teachers, dlogits);
+    status = rt_loss_add(state, logits, labels, 0, teacher_logits, teachers, dlogits, confusion);
 end:
     return status;
 }

@@ -52,7 +52,7 @@ static void run(struct rt_loss_state *state, const struct guarded *t, struct rt_
     const struct rt_shape shape = t[X].tensor.shape;
     const struct rt_tensor all[] = {t[T0].tensor, t[T1].tensor};
     if (part == 0) {
-        assert_ok(rt_loss_run(state, &t[X].tensor, labels, all, teachers, &t[DX].tensor));
+        assert_ok(rt_loss_run(state, &t[X].tensor, labels, all, teachers, &t[DX].tensor, NULL));
         return;
     }
     assert_ok(rt_loss_count(state, shape, labels));
@@ -62,7 +62,7 @@ static void run(struct rt_loss_state *state, const struct guarded *t, struct rt_
         const struct rt_tensor dx = rt_tensor_images(t[DX].tensor, first, n);
         const struct rt_tensor some[] = {rt_tensor_images(all[0], first, n),
                                          rt_tensor_images(all[1], first, n)};
-        assert_ok(rt_loss_add(state, &x, labels, first, some, teachers, &dx));
+        assert_ok(rt_loss_add(state, &x, labels, first, some, teachers, &dx, NULL));
     }
 }
 
