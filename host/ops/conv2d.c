@@ -1,4 +1,5 @@
 #include "ops/conv2d.h"
+#include "ops/reference.h"
 
 /* The variants that each setting of rt_device_set_conv allows, the first that supports the call is
  * taken; the last of each supports all. */
@@ -165,4 +166,5 @@ const struct rt_op rt_op_conv2d = {
     .pools = pools,
     .backward = backward,
     .cost = cost,
+    .reference = rt_reference_conv2d,
 };

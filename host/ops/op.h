@@ -46,6 +46,9 @@ struct rt_cost {
 
 enum rt_direction { RT_FORWARD, RT_BACKWARD };
 
+struct rt_reference; /* ops/reference.h */
+struct rt_tile;
+
 struct rt_op {
     const char *name;
     size_t attributes_size;
@@ -74,6 +77,9 @@ struct rt_op {
     rt_status (*backward)(const struct rt_op_call *call);
     struct rt_cost (*cost)(const void *attributes, const struct rt_shape *x,
                            enum rt_direction direction);
+    /* Forward on the host, in double, for a tile of y. It reads the tile's images of x alone, and,
+     * where the operation couples images, of all of them the tile's channels alone. */
+    void (*reference)(struct rt_reference *r, const struct rt_tile *tile);
     /* Whether, outside training, one operation does this one and the one before, whose output it
      * reads: the one before, with other attributes, which are filled in, and other parameters. May
      * be NULL: none does. */
