@@ -90,7 +90,8 @@ static rt_status find_candidates(const struct search *search, const char *key,
     rt_status status = rt_conv2d_parse_key(key, &attributes, &x, &part);
     x.n = search->batch;
     for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; status == RT_OK && *v; v++)
-        if (*count < RT_CHOICE_VARIANTS && (*v)->supports(search->device, &attributes, x, part))
+        if (*count < RT_CHOICE_VARIANTS &&
+            rt_conv2d_usable(search->device, &attributes, x, part, *v))
             names[(*count)++] = (*v)->name;
     return status;
 }

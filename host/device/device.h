@@ -138,7 +138,8 @@ int rt_device_vector(const struct rt_device *device);
 /* The work-items that should share a work-group on this device, a power of two: 1 on a CPU. */
 int rt_device_group(const struct rt_device *device);
 
-/* For tests, before the first launch: another vector width (16, 8, 4, 1) and group size. */
+/* Before the first launch: another vector width (16, 8, 4, 1) and group size; 0: the device's own.
+ */
 void rt_device_force(struct rt_device *device, int vector, int group);
 
 /* For tests: the FLOPs that one command may have. Without it, a GPU gets what takes well under a
@@ -162,6 +163,10 @@ bool rt_device_is_exact(const struct rt_device *device);
  * nothing. Owned by the device. A key does not hold the batch: what is planned for a batch also
  * runs smaller ones. */
 const char *rt_device_choice(const struct rt_device *device, const char *key);
+
+/* Whether a variant must not be run for a key (or "conv2d forward", what all keys of a kind begin
+ * with): `retort doctor` found it wrong on this device, or device/quirks.c says so. */
+bool rt_device_avoids(const struct rt_device *device, const char *key, const char *variant);
 
 /* To be called where the choice for a key is no variant's name: warns, once a device. */
 void rt_device_doubt_choice(const struct rt_device *device, const char *key);
