@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/process.h"
 #include "base/random.h"
 #include "ops/guarded.h"
 
@@ -197,6 +196,15 @@ void rt_expected_destroy(struct rt_expected *e)
     free(e);
 }
 
+bool rt_verified_add(struct rt_verified *verified, double error, double bound)
+{
+    if (verified->bound <= 0 || !(error / bound <= verified->error / verified->bound)) {
+        verified->error = error;
+        verified->bound = bound;
+    }
+    return error <= bound;
+}
+
 /* --- what the device says ------------------------------------------------------------------- */
 
 /* One device's turn. */
@@ -207,7 +215,7 @@ struct turn {
     struct rt_op_call call;
     struct rt_guarded x[RT_OP_INPUTS], y, pooled, p[RT_OP_PARAMETERS];
     struct rt_guarded dy, dx[RT_OP_INPUTS], dp[RT_OP_PARAMETERS], scratch;
-    struct rt_verified verified;
+    struct rt_verified *verified;
 };
 
 static rt_status create_scratch(struct turn *turn, enum rt_direction direction)
@@ -286,26 +294,13 @@ static rt_status compare(struct turn *turn, const struct rt_guarded *got, const 
         const double error = fabs((double)values[i] - want[i]) / largest;
         if (isnan(want[i]))
             continue;
-        turn->verified.error = fmax(turn->verified.error, error);
-        if (!(error <= tolerance))
+        if (!rt_verified_add(turn->verified, error, tolerance))
             status =
                 rt_fail(RT_ERROR_DEVICE, "%s: element %zu is %.9g, expected %.9g (tolerance %.2g)",
                         tensor, i, (double)values[i], want[i], tolerance * largest);
     }
     free(values);
     return status;
-}
-
-/* Runs one direction, once to build the kernels. */
-static rt_status run(struct turn *turn, rt_status (*direction)(const struct rt_op_call *))
-{
-    rt_status status = RT_OK;
-    const double start = rt_clock_seconds();
-    rt_device_rehearse(turn->call.device, true);
-    status = direction(&turn->call);
-    rt_device_rehearse(turn->call.device, false);
-    turn->verified.build_seconds += rt_clock_seconds() - start;
-    return status == RT_OK ? direction(&turn->call) : status;
 }
 
 /* Forward with the maxima, where the operation writes them for this case. */
@@ -321,7 +316,7 @@ static rt_status check_maxima(struct turn *turn)
     shape.w /= 2;
     RT_TRY(rt_guarded_create(&turn->pooled, turn->call.device, shape, RT_GAP));
     turn->call.pooled = turn->pooled.tensor;
-    RT_TRY(run(turn, op->forward));
+    RT_TRY(op->forward(&turn->call));
     RT_TRY(compare(turn, &turn->pooled, turn->expected->maxima, "maxima"));
     status = compare(turn, &turn->y, r->y, "y beside the maxima");
     turn->call.pooled = RT_TENSOR_NONE;
@@ -334,7 +329,7 @@ static rt_status check_forward(struct turn *turn)
     const struct rt_expected *e = turn->expected;
     const struct rt_reference *r = &e->reference;
     rt_status status = RT_OK;
-    RT_TRY(run(turn, turn->test->op->forward));
+    RT_TRY(turn->test->op->forward(&turn->call));
     RT_TRY(compare(turn, &turn->y, r->y, "y"));
     RT_TRY(check_maxima(turn));
     for (int i = 0; i < e->parameters; i++) {
@@ -395,7 +390,7 @@ static rt_status check_backward(struct turn *turn, bool add)
     const struct rt_expected *e = turn->expected;
     rt_status status = RT_OK;
     RT_TRY(prepare_backward(turn, add));
-    RT_TRY(run(turn, turn->test->op->backward));
+    RT_TRY(turn->test->op->backward(&turn->call));
     for (int i = 0; i < turn->test->op->inputs && turn->parts & RT_VERIFY_DATA; i++)
         RT_TRY(compare_data(turn, i, add));
     for (int i = 0; i < e->parameters && turn->parts & RT_VERIFY_PARAMETERS; i++)
@@ -415,8 +410,11 @@ rt_status rt_verify(struct rt_device *device, const struct rt_expected *expected
                     struct rt_verified *verified)
 {
     rt_status status = RT_OK;
-    struct turn turn = {
-        .expected = expected, .test = expected->test, .parts = parts, .call = {.device = device}};
+    struct turn turn = {.expected = expected,
+                        .test = expected->test,
+                        .parts = parts,
+                        .verified = verified,
+                        .call = {.device = device}};
     RT_TRY(prepare(&turn));
     if (parts & RT_VERIFY_FORWARD)
         RT_TRY(check_forward(&turn));
@@ -425,8 +423,6 @@ rt_status rt_verify(struct rt_device *device, const struct rt_expected *expected
     for (int add = 0; add < 2 && has_backward(turn.test) && parts != RT_VERIFY_FORWARD; add++)
         RT_TRY(check_backward(&turn, add));
 end:
-    if (verified)
-        *verified = turn.verified;
     finish(&turn);
     return status;
 }

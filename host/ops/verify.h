@@ -27,14 +27,19 @@ struct rt_expected; /* what the reference says of a case, for any device */
 rt_status rt_expected_create(struct rt_expected **expected, const struct rt_verify_case *test);
 void rt_expected_destroy(struct rt_expected *expected);
 
+/* What came out of some comparisons: of the one that came nearest to what is allowed, or went
+ * beyond it. */
 struct rt_verified {
-    double error;         /* the largest difference, as a share of the largest magnitude */
-    double build_seconds; /* taken by the kernels' compiler, or to load what it made before */
+    double error, bound;
 };
 
-/* Runs the operation and compares the parts (RT_VERIFY_*, ored). verified may be NULL. Errors:
- * DEVICE (a result is wrong: the tensor, the element, what was expected; or a guard word changed;
- * or as for any launch), BUILD, MEMORY. */
+/* Adds a comparison: an error, which may be NaN, against what is allowed. False: it is beyond. */
+bool rt_verified_add(struct rt_verified *verified, double error, double bound);
+
+/* Runs the operation, compares the parts (RT_VERIFY_*, ored) and adds to *verified; errors are
+ * shares of the largest magnitude in a tensor (at least 1). Errors: DEVICE (a result is wrong: the
+ * tensor, the element, what was expected; or a guard word changed; or as for any launch), BUILD,
+ * MEMORY. */
 rt_status rt_verify(struct rt_device *device, const struct rt_expected *expected, unsigned parts,
                     struct rt_verified *verified);
 

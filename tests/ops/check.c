@@ -81,8 +81,9 @@ void check_op(const struct op_case *test)
     check_any_device();
     assert_ok(rt_expected_create(&expected, &verified));
     for (size_t i = 0; (device = check_variant(i)); i++) {
+        struct rt_verified results = {0};
         rt_device_set_conv(device, test->conv);
-        if (rt_verify(device, expected, RT_VERIFY_ALL, NULL) < 0)
+        if (rt_verify(device, expected, RT_VERIFY_ALL, &results) < 0)
             fail_msg("%s, %s, vectors of %d, groups of %d, %s", test->name,
                      rt_device_describe(device)->name, rt_device_vector(device),
                      rt_device_group(device), rt_error_message());
