@@ -190,4 +190,9 @@ rt_status rt_profile_stop(struct rt_device *device, const struct rt_profile_entr
  * long as the whole. */
 rt_status rt_profile_label(struct rt_device *device, const char *label, double flops, double bytes);
 
+/* The names of the kernels that were launched under the present label, "a, b", as many as fit;
+ * owned by the device. */
+#define RT_LAUNCHED_BYTES 192
+const char *rt_device_launched(const struct rt_device *device);
+
 #endif

@@ -178,4 +178,6 @@ const struct rt_op rt_op_conv2d = {
     .backward = backward,
     .cost = cost,
     .reference = rt_reference_conv2d,
+    .reference_data = rt_reference_conv2d_data,
+    .reference_parameter = rt_reference_conv2d_parameter,
 };

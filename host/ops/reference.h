@@ -15,6 +15,7 @@ struct rt_reference {
     bool training;
     uint64_t seed;
     uint32_t node, step, image;
+    int channel; /* the number of the first one, where only some are looked at */
 };
 
 /* Some elements of y: so many in each dimension from the first on. */
@@ -49,10 +50,14 @@ void rt_reference_each(struct rt_reference *r, const struct rt_tile *tile,
 double rt_reference_activation(const struct rt_reference *r, const struct rt_activation *activation,
                                double value, int n, int c, int i, int j);
 
-/* rt_op.reference of the operations. */
+/* rt_op.reference of the operations, and what belongs to it. */
 void rt_reference_batch_norm(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_concat(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_conv2d(struct rt_reference *r, const struct rt_tile *tile);
+double rt_reference_conv2d_data(const struct rt_reference *r, const double *dz,
+                                struct rt_shape place, double *magnitude);
+double rt_reference_conv2d_parameter(const struct rt_reference *r, const double *dz,
+                                     struct rt_shape place, double *magnitude);
 void rt_reference_conv_transpose2d(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_pool(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_upsample(struct rt_reference *r, const struct rt_tile *tile);

@@ -37,6 +37,7 @@ double rt_reference_activation(const struct rt_reference *r, const struct rt_act
         return value;
     uint32_t words[4], threshold = (uint32_t)lrint((double)activation->dropout * 65536.0);
     rt_philox(r->seed, (uint32_t[4]){r->node, 0, 0, 0x64726f70}, words);
+    c += r->channel;
     uint32_t counter[4] = {(uint32_t)(i / 2 * r->y_shape.w + j), (uint32_t)c / 4,
                            r->image + (uint32_t)n, r->step};
     philox7(words[0] | (uint64_t)words[1] << 32, counter);
