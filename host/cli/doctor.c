@@ -152,6 +152,18 @@ static void forget(const struct doctor *doctor, struct rt_replaced *replaced)
         replaced->vector = replaced->group = 0;
 }
 
+static rt_status check_names(const struct doctor *doctor)
+{
+    size_t count;
+    const struct rt_check *checks = rt_checks(&count);
+    for (size_t i = 0; i < count; i++)
+        if (doctor_wants(doctor, checks[i].what))
+            return RT_OK;
+    return rt_fail(RT_ERROR_ARGUMENT,
+                   "there is no check whose name begins with '%s'; retort doctor shows them all",
+                   doctor->only);
+}
+
 static rt_status examine(struct doctor *doctor, const char *json)
 {
     rt_status status = RT_OK;
@@ -219,6 +231,7 @@ rt_status run_doctor(int argc, char **argv)
     command_line_add(&line, options, RT_COUNT(options));
     add_general_options(&line);
     RT_TRY(command_line_parse(&line, argc, argv));
+    RT_TRY(check_names(&doctor));
     RT_TRY(rt_device_open(&doctor.device, which));
     terminal_catch_interrupts();
     status = examine(&doctor, json);

@@ -44,9 +44,19 @@ static rt_status ask(const struct doctor *doctor, const char *what, const char *
     snprintf(vector, sizeof vector, "%d", setting->vector);
     snprintf(group, sizeof group, "%d", setting->group);
     RT_TRY(rt_program_path(&program));
-    const char *const command[] = {program,   "doctor-check", "--device",  index,
-                                   "--what",  what,           "--vector",  vector,
-                                   "--group", group,          "--variant", variant ? variant : "",
+    const char *const command[] = {program,
+                                   "doctor-check",
+                                   "--device",
+                                   index,
+                                   "--what",
+                                   what,
+                                   "--vector",
+                                   vector,
+                                   "--group",
+                                   group,
+                                   "--variant",
+                                   variant ? variant : "",
+                                   terminal_verbose ? "--verbose" : NULL,
                                    NULL};
     RT_TRY(rt_child_run(command, CHECK_SECONDS, !terminal_verbose, &output));
     size_t length = strlen(output);
