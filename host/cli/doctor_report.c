@@ -96,6 +96,7 @@ void doctor_print_verdict(const struct doctor *doctor)
                               doctor->only ? "right, as far as was asked" : "fit for training"));
     if (doctor->verdict == DOCTOR_UNFIT)
         printf("verdict: %s: %s\n", terminal_paint(TERMINAL_BAD, "not fit"), doctor->why);
+    fflush(stdout); /* before what standard error may say */
     if (doctor->verdict != DOCTOR_REPLACED)
         return;
     printf("verdict: %s\n",

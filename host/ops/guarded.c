@@ -10,7 +10,8 @@ rt_status rt_guarded_create(struct rt_guarded *g, struct rt_device *device, stru
 {
     static _Atomic uint32_t poison = RT_POISON;
     rt_status status = RT_OK;
-    *g = (struct rt_guarded){.poison = poison++};
+    *g = (struct rt_guarded){0};
+    g->poison = atomic_fetch_add(&poison, 1);
     g->tensor.shape = shape;
     g->tensor.offset = RT_TENSOR_GUARD;
     g->tensor.plane = (size_t)shape.h * (size_t)shape.w + gap;

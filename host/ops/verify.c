@@ -157,7 +157,7 @@ rt_status rt_expected_create(struct rt_expected **expected, const struct rt_veri
     if (has_backward(test))
         RT_TRY(find_gradients(e));
     /* The parameters as they were: the reference updates the running statistics. */
-    for (int i = 0; i < e->parameters; i++)
+    for (int i = 0; i < e->parameters && before[i]; i++)
         memcpy(r->p[i], before[i], rt_shape_size(r->parameters[i].shape) * sizeof(double));
     run_reference(e);
     for (int i = 0; i < e->parameters; i++) {
