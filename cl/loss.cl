@@ -19,6 +19,8 @@
 #define LOGITS 0
 #endif
 
+#include "confusion.cl"
+
 #define FOCAL_ALPHA 0.25f /* and gamma = 2: arXiv 1708.02002 */
 
 /* The rows that loss_count leaves; host/ops/loss.c reads them too. */
@@ -33,14 +35,19 @@
 
 /* A logit that is not finite makes all logits of its pixel NaN: a probability that is merely 0
  * would hide a -INFINITY. */
-static void load_finite(vec *x, __global const float *from, uint plane, struct span at)
+static void show_infinite(vec *x)
 {
     vec nothing = 0;
-    load_logits(x, from, plane, at);
     for (int c = 0; c < CLASSES; c++)
         nothing += 0 * x[c];
     for (int c = 0; c < CLASSES; c++)
         x[c] += nothing;
+}
+
+static void load_finite(vec *x, __global const float *from, uint plane, struct span at)
+{
+    load_logits(x, from, plane, at);
+    show_infinite(x);
 }
 
 __kernel void loss_count(__global const float *x, ulong x_offset, ulong x_stride, uint x_plane,
@@ -205,7 +212,8 @@ static vec hard_term(const vec *x, ivec label, const struct scales *scales,
 
 /* The logits are those of the batch's images from `first` on; the labels and sums are the whole
  * batch's. Teachers are averaged: teachers of t0 to t3. hard and soft are the two terms' shares of
- * the total. dx may be null. */
+ * the total. dx may be null; so may confusion, to which pixels are added by [truth * CLASSES +
+ * prediction]. */
 __kernel void loss_gradient(__global const float *x, ulong x_offset, ulong x_stride, uint x_plane,
                             __global const uchar *labels, uint first, uint pixels, CHUNKS,
                             __global float *partial, __global const float *t0, ulong t0_offset,
@@ -216,13 +224,13 @@ __kernel void loss_gradient(__global const float *x, ulong x_offset, ulong x_str
                             ulong t3_stride, uint t3_plane, int teachers, __global float *dx,
                             ulong dx_offset, ulong dx_stride, uint dx_plane,
                             __global const float *weights, __global const float *sums, float hard,
-                            float soft, float temperature)
+                            float soft, float temperature, __global uint *confusion)
 {
+    __local uint counts[CLASSES * CLASSES];
     const uint item = get_global_id(0);
     struct scales scales;
     vec hard_sum = 0, soft_sum = 0;
-    if (item >= items)
-        return;
+    clear_counts(counts, CLASSES * CLASSES);
     load_scales(&scales, sums, weights, hard, soft);
     labels += (size_t)first * pixels;
     FOR_CHUNK(v, item)
@@ -230,7 +238,10 @@ __kernel void loss_gradient(__global const float *x, ulong x_offset, ulong x_str
         const struct span at = span_of(v, pixels);
         const ivec label = load_labels(labels, at, pixels);
         vec logits[CLASSES], gradient[CLASSES];
-        load_finite(logits, x + x_offset + at.image * x_stride, x_plane, at);
+        load_logits(logits, x + x_offset + at.image * x_stride, x_plane, at);
+        if (confusion)
+            count_classes(counts, logits, label);
+        show_infinite(logits);
         for (int c = 0; c < CLASSES; c++)
             gradient[c] = 0;
 #if KL
@@ -259,6 +270,9 @@ __kernel void loss_gradient(__global const float *x, ulong x_offset, ulong x_str
             store_row(dx + dx_offset + at.image * dx_stride + c * (size_t)dx_plane + at.first,
                       gradient[c], 0, at.count);
     }
-    partial[item] = SUM(hard_sum);
-    partial[items + item] = SUM(soft_sum);
+    if (item < items) {
+        partial[item] = SUM(hard_sum);
+        partial[items + item] = SUM(soft_sum);
+    }
+    add_counts(confusion, counts, CLASSES * CLASSES); /* none where confusion is null */
 }

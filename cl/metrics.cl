@@ -1,17 +1,7 @@
 /* What is counted of predictions, and the predictions themselves, from logits
  * [n, CLASSES, h, w] of `pixels` = h * w pixels an image. */
 
-/* The class of the largest logit, the first of equals. A NaN is never larger. */
-static ivec largest_class(const vec *x)
-{
-    vec largest = -INFINITY;
-    ivec class = 0;
-    for (int c = 0; c < CLASSES; c++) {
-        class = select(class, (ivec)c, x[c] > largest);
-        largest = fmax(largest, x[c]);
-    }
-    return class;
-}
+#include "confusion.cl"
 
 __kernel void arg_max(__global const float *x, ulong x_offset, ulong x_stride, uint x_plane,
                       __global uchar *classes, uint pixels, CHUNKS)
@@ -46,24 +36,6 @@ __kernel void softmax_forward(__global const float *x, ulong x_offset, ulong x_s
     }
 }
 
-/* A work-group counts in local memory, because most pixels fall into few counters; in whole
- * numbers, so that the order of work does not matter. */
-static void clear_counts(__local uint *counts, uint size)
-{
-    for (uint i = get_local_id(0); i < size; i += get_local_size(0))
-        counts[i] = 0;
-    barrier(CLK_LOCAL_MEM_FENCE);
-}
-
-static void add_counts(__global uint *total, __local uint *counts, uint size)
-{
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (uint i = get_local_id(0); i < size; i += get_local_size(0))
-        if (counts[i] > 0)
-            atomic_add(&total[i], counts[i]);
-}
-
-/* matrix[truth * CLASSES + prediction] */
 __kernel void confusion_add(__global const float *x, ulong x_offset, ulong x_stride, uint x_plane,
                             __global const uchar *labels, __global uint *matrix, uint pixels,
                             CHUNKS)
@@ -74,13 +46,8 @@ __kernel void confusion_add(__global const float *x, ulong x_offset, ulong x_str
     {
         const struct span at = span_of(v, pixels);
         vec logits[CLASSES];
-        int truth[VEC], prediction[VEC];
         load_logits(logits, x + x_offset + at.image * x_stride, x_plane, at);
-        STORE(load_labels(labels, at, pixels), truth);
-        STORE(largest_class(logits), prediction);
-        for (int i = 0; i < VEC; i++)
-            if (truth[i] < CLASSES)
-                atomic_inc(&counts[truth[i] * CLASSES + prediction[i]]);
+        count_classes(counts, logits, load_labels(labels, at, pixels));
     }
     add_counts(matrix, counts, CLASSES * CLASSES);
 }

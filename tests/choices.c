@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/child.h"
@@ -12,7 +13,6 @@
 #include "base/memory.h"
 #include "base/process.h"
 #include "device/gemm.h"
-#include "device/quirks.h"
 #include "ops/conv2d.h"
 #include "ops/tune.h"
 
@@ -134,6 +134,75 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(rt_choices_count(choices), 2);
     assert_same_choice(rt_choices_find(choices, forward.key), &changed);
     assert_same_choice(rt_choices_find(choices, backward.key), &backward);
+    rt_choices_destroy(choices);
+    assert_int_equal(warnings, 0);
+}
+
+/* Each has read the profile before the other wrote it. */
+static void what_others_write_is_kept(void **state)
+{
+    (void)state;
+    struct rt_choices *first, *second;
+    struct rt_choice theirs = forward, new = backward;
+    forget_warnings();
+    write_two();
+    assert_ok(rt_choices_create(&first, &info));
+    assert_ok(rt_choices_create(&second, &info));
+    theirs.count = 1;
+    snprintf(new.key, sizeof new.key, "gemm");
+    assert_ok(rt_choices_set(first, &theirs));
+    assert_ok(rt_choices_set(second, &new));
+    assert_ok(rt_choices_write(first, &info));
+    assert_ok(rt_choices_write(second, &info));
+    rt_choices_destroy(first);
+    rt_choices_destroy(second);
+    assert_ok(rt_choices_create(&first, &info));
+    assert_int_equal(rt_choices_count(first), 3);
+    assert_same_choice(rt_choices_find(first, forward.key), &theirs);
+    assert_same_choice(rt_choices_find(first, backward.key), &backward);
+    assert_same_choice(rt_choices_find(first, "gemm"), &new);
+    rt_choices_destroy(first);
+    assert_int_equal(warnings, 0);
+}
+
+enum { WRITERS = 4, WRITES = 25 };
+
+/* The exit status of a process that writes a choice after the other. */
+static int write_many(int writer)
+{
+    struct rt_choices *choices;
+    struct rt_choice choice = forward;
+    if (rt_choices_create(&choices, &info) < 0)
+        return 1;
+    for (int i = 0; i < WRITES; i++) {
+        snprintf(choice.key, sizeof choice.key, "%d of writer %d", i, writer);
+        if (rt_choices_set(choices, &choice) < 0 || rt_choices_write(choices, &info) < 0)
+            return 1;
+    }
+    rt_choices_destroy(choices);
+    return 0;
+}
+
+static void processes_share_a_profile(void **state)
+{
+    (void)state;
+    struct rt_choices *choices;
+    pid_t processes[WRITERS];
+    int result;
+    forget_warnings();
+    write_two();
+    for (int i = 0; i < WRITERS; i++) {
+        processes[i] = fork();
+        assert_true(processes[i] >= 0);
+        if (processes[i] == 0)
+            _exit(write_many(i));
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(waitpid(processes[i], &result, 0), processes[i]);
+        assert_int_equal(result, 0);
+    }
+    assert_ok(rt_choices_create(&choices, &info));
+    assert_int_equal(rt_choices_count(choices), 2 + WRITERS * WRITES);
     rt_choices_destroy(choices);
     assert_int_equal(warnings, 0);
 }
@@ -566,90 +635,12 @@ static void answers_are_one_line(void **state)
     free(line);
 }
 
-/* --- what is replaced ---------------------------------------------------------------------- */
-
-static void what_is_replaced_outlives_the_kernels(void **state)
-{
-    (void)state;
-    struct rt_choices *choices;
-    char *path = profile_path();
-    remove(path);
-    assert_ok(rt_choices_create(&choices, &info));
-    struct rt_replaced *replaced = rt_choices_replaced(choices);
-    rt_replaced_add(replaced, "conv2d forward", "direct", "off by 0.25\n\xff");
-    replaced->vector = 4;
-    replaced->group = 1;
-    assert_ok(rt_choices_set(choices, &forward));
-    assert_ok(rt_choices_write(choices, &info));
-    rt_choices_destroy(choices);
-    char script[512];
-    snprintf(script, sizeof script, "sed -i 's/\"kernels\": \"/\"kernels\": \"x/' %s", path);
-    assert_int_equal(system(script), 0);
-    forget_warnings();
-    assert_ok(rt_choices_create(&choices, &info));
-    assert_warned(1, "the kernels of another version");
-    assert_null(rt_choices_find(choices, forward.key));
-    replaced = rt_choices_replaced(choices);
-    assert_int_equal(replaced->count, 1);
-    assert_string_equal(replaced->avoided[0].why, "off by 0.25  ");
-    assert_int_equal(replaced->vector, 4);
-    assert_int_equal(replaced->group, 1);
-    assert_true(rt_replaced_avoids(replaced, forward.key, "direct"));
-    assert_true(rt_replaced_avoids(replaced, "conv2d forward", "direct"));
-    assert_false(rt_replaced_avoids(replaced, forward.key, "gemm"));
-    assert_false(rt_replaced_avoids(replaced, backward.key, "direct"));
-    assert_false(rt_replaced_avoids(replaced, "conv2d forwards", "direct"));
-    rt_choices_destroy(choices);
-    remove(path);
-    free(path);
-}
-
-static void what_is_replaced_must_make_sense(void **state)
-{
-    (void)state;
-    static const char *const wrong[] = {
-        "[]",
-        "{\"vector\": 4, \"group\": 1}",
-        "{\"vector\": 3, \"group\": 1, \"avoided\": []}",
-        "{\"vector\": 4, \"group\": 3, \"avoided\": []}",
-        "{\"vector\": 4, \"group\": -1, \"avoided\": []}",
-        "{\"vector\": 0, \"group\": 0, \"avoided\": [{\"what\": \"a\", \"variant\": \"b\"}]}"};
-    for (size_t i = 0; i < RT_COUNT(wrong); i++) {
-        struct rt_replaced replaced;
-        json_t *value = json_loads(wrong[i], 0, NULL);
-        assert_non_null(value);
-        assert_false(rt_replaced_read(&replaced, value));
-        assert_int_equal(replaced.count + (size_t)replaced.vector, 0);
-        json_decref(value);
-    }
-}
-
-static void quirks_hold_for_versions(void **state)
-{
-    (void)state;
-    const struct rt_device_info device = {
-        .platform_name = "Some Platform", .name = "Fast 2000", .driver = "5.12 (beta)"};
-    assert_true(rt_quirk_holds(&(struct rt_quirk){0}, &device));
-    assert_true(
-        rt_quirk_holds(&(struct rt_quirk){.platform = "Platform", .device = "Fast"}, &device));
-    assert_false(rt_quirk_holds(&(struct rt_quirk){.platform = "Other"}, &device));
-    assert_false(rt_quirk_holds(&(struct rt_quirk){.device = "Slow"}, &device));
-    assert_true(rt_quirk_holds(&(struct rt_quirk){.from = "5.9", .before = "5.13"}, &device));
-    assert_true(rt_quirk_holds(&(struct rt_quirk){.from = "5.12"}, &device));
-    assert_false(rt_quirk_holds(&(struct rt_quirk){.before = "5.12"}, &device));
-    assert_false(rt_quirk_holds(&(struct rt_quirk){.from = "6"}, &device));
-    const struct rt_device_info pocl = {.platform_name = "Portable Computing Language"};
-    assert_int_equal(rt_quirk_next(&pocl, NULL)->effect, RT_QUIRK_CACHES);
-    assert_null(rt_quirk_next(&device, NULL));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_replaced_outlives_the_kernels),
-        cmocka_unit_test(what_is_replaced_must_make_sense),
-        cmocka_unit_test(quirks_hold_for_versions),
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(what_others_write_is_kept),
+        cmocka_unit_test(processes_share_a_profile),
         cmocka_unit_test(cut_off_profiles_are_ignored),
         cmocka_unit_test(large_profiles_take_no_time),
         cmocka_unit_test(damaged_and_foreign_profiles_are_ignored),

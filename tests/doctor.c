@@ -182,13 +182,13 @@ static void shorter_vectors_replace_all(void **state)
                            " --device 0 --epochs 1 --verbose --out w"),
                      0);
     assert_said("pool.cl with '-cl-std=CL1.2 -DVEC=4");
-    assert_int_equal(shell("rm -r profiles"), 0);
 }
 
 static void a_device_may_be_unfit(void **state)
 {
     (void)state;
     check_any_device();
+    assert_int_equal(shell("rm -rf profiles"), 0);
     assert_int_equal(
         shell("RETORT_CL_DIR=none \"$RETORT_PROGRAM\" doctor --only pool --json report.json"), 1);
     assert_said("verdict: not fit: pool is wrong, and nothing plainer is right");

@@ -1,5 +1,5 @@
-/* Convolutions in tiles that a work-group shares: whatever a device and its compiler allow a group,
- * the results have the same bits. */
+/* Convolutions in tiles, or by products of matrices, that a work-group shares: whatever a device
+ * and its compiler allow a group, the results have the same bits. */
 #include "test.h"
 
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "device/internal.h"
 #include "ops/check.h"
+#include "ops/conv2d.h"
 
 /* Of a group; 0: the device's own. */
 struct limits {
@@ -87,14 +88,14 @@ static float *convolve(struct rt_device *device, int kernel, size_t *size)
     return results;
 }
 
-/* How many of the kernels that were built are tiled ones; none has more local memory than is there.
- */
-static int tiled_kernels(const struct rt_device *device)
+/* How many of the kernels that were built are of these files; none has more local memory than is
+ * there. */
+static int kernels_of(const struct rt_device *device, const char *files)
 {
     int count = 0;
     for (struct rt_kernel *kernel = device->kernels; kernel; kernel = kernel->next) {
         cl_ulong bytes = 0;
-        if (!strstr(kernel->key, "conv2d_tiled"))
+        if (!strstr(kernel->key, files))
             continue;
         assert_int_equal(clGetKernelWorkGroupInfo(kernel->kernel, device->id,
                                                   CL_KERNEL_LOCAL_MEM_SIZE, sizeof bytes, &bytes,
@@ -106,19 +107,28 @@ static int tiled_kernels(const struct rt_device *device)
     return count;
 }
 
-static void check_limits(size_t index, int kernel, const struct limits *limits, const float *want)
+static const struct way {
+    enum rt_conv conv;
+    int kernel;
+    const char *files;
+} ways[] = {{RT_CONV_TILED, 3, "conv2d_tiled"},
+            {RT_CONV_TILED, 7, "conv2d_tiled"},
+            {RT_CONV_WINOGRAD4, 3, "products"}};
+
+static void check_limits(size_t index, const struct way *way, const struct limits *limits,
+                         const float *want)
 {
     struct rt_device *device = check_device(index);
     size_t size;
-    rt_device_set_conv(device, RT_CONV_TILED);
+    rt_device_set_conv(device, way->conv);
     restrict_device(device, limits);
-    float *got = convolve(device, kernel, &size);
-    const int built = tiled_kernels(device);
+    float *got = convolve(device, way->kernel, &size);
+    const int built = kernels_of(device, way->files);
     if (limits->kernel_items) {
         free(got);
         restrict_device(device, limits);
-        got = convolve(device, kernel, &size);
-        assert_true(tiled_kernels(device) > built);
+        got = convolve(device, way->kernel, &size);
+        assert_true(kernels_of(device, way->files) > built);
     }
     assert_memory_equal(got, want, size * sizeof *got);
     free(got);
@@ -131,14 +141,14 @@ static void groups_change_no_bit(void **state)
     struct rt_device *device;
     check_any_device();
     for (size_t i = 0; (device = check_device(i)); i++) {
-        for (int kernel = 3; kernel <= 7; kernel += 4) {
+        for (const struct way *way = ways; way < ways + RT_COUNT(ways); way++) {
             size_t size;
-            rt_device_set_conv(device, RT_CONV_TILED);
+            rt_device_set_conv(device, way->conv);
             restrict_device(device, &none);
-            float *want = convolve(device, kernel, &size);
-            check_limits(i, kernel, &none, want);
+            float *want = convolve(device, way->kernel, &size);
+            check_limits(i, way, &none, want);
             for (size_t j = 0; j < RT_COUNT(others); j++)
-                check_limits(i, kernel, &others[j], want);
+                check_limits(i, way, &others[j], want);
             free(want);
         }
         rt_device_close(device);
@@ -155,10 +165,45 @@ static void devices_other_than_cpus_share_tiles(void **state)
         size_t size;
         device->info.type = RT_DEVICE_CPU;
         free(convolve(device, 3, &size));
-        assert_int_equal(tiled_kernels(device), 0);
+        assert_int_equal(kernels_of(device, "conv2d_tiled"), 0);
         device->info.type = RT_DEVICE_GPU;
         free(convolve(device, 3, &size));
-        assert_true(tiled_kernels(device) > 0);
+        assert_true(kernels_of(device, "conv2d_tiled") > 0);
+        rt_device_close(device);
+    }
+}
+
+/* Scratch memory has no room for all tiles of these at once; and the bounds of the errors of
+ * F(2x2, 3x3) and F(4x4, 3x3), as shares of the largest result. */
+static void check_rounds(struct rt_device *device)
+{
+    static const struct {
+        const struct rt_conv2d_variant *variant;
+        double error;
+    } bounds[] = {{&rt_conv2d_winograd2, 2e-6}, {&rt_conv2d_winograd4, 1e-5}};
+    const struct rt_conv2d attributes = {.channels = 32, .kernel = 3, .stride = 1};
+    const struct rt_shape x = {3, 32, 150, 151};
+    char key[RT_CHOICE_KEY_BYTES];
+    struct rt_conv2d_trial trial = {.key = key, .batch = x.n, .seed = 1};
+    for (int part = 0; part < RT_CONV2D_PARTS; part++) {
+        rt_conv2d_key(&attributes, x, (enum rt_conv2d_part)part, key);
+        for (size_t i = 0; i < RT_COUNT(bounds); i++) {
+            struct rt_choice_variant measured;
+            trial.variant = bounds[i].variant;
+            assert_ok(rt_conv2d_measure(device, &trial, &measured));
+            if (!(measured.error <= bounds[i].error))
+                fail_msg("%s, %s: error %g", key, trial.variant->name, measured.error);
+        }
+    }
+}
+
+static void winograd_goes_in_rounds(void **state)
+{
+    (void)state;
+    struct rt_device *device;
+    check_any_device();
+    for (size_t i = 0; (device = check_device(i)); i++) {
+        check_rounds(device);
         rt_device_close(device);
     }
 }
@@ -167,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_change_no_bit),
+        cmocka_unit_test(winograd_goes_in_rounds),
         cmocka_unit_test(devices_other_than_cpus_share_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,12 @@ static void with_shared_tiles(void **state)
     check_network("unet:4,depth=2,dropout=0.1", RT_CONV_TILED);
 }
 
+static void with_winograd_in_steps(void **state)
+{
+    (void)state;
+    check_network("unet:4,depth=1,dropout=0.1", RT_CONV_WINOGRAD2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +158,7 @@ int main(void)
         cmocka_unit_test(with_batch_normalisation),
         cmocka_unit_test(with_matrix_products),
         cmocka_unit_test(with_shared_tiles),
+        cmocka_unit_test(with_winograd_in_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,7 +140,8 @@ static rt_status train_step(struct bench *bench)
     RT_TRY(rt_model_forward(bench->student, bench->settings->batch, true, 1, bench->step, &logits));
     RT_TRY(rt_model_gradient(bench->student, &dlogits));
     RT_TRY(rt_profile_label(bench->device, "loss", 0, loss_bytes(&logits, teachers)));
-    RT_TRY(rt_loss_run(bench->loss, &logits, bench->labels, &teacher_logits, teachers, &dlogits));
+    RT_TRY(rt_loss_run(bench->loss, &logits, bench->labels, &teacher_logits, teachers, &dlogits,
+                       NULL));
     RT_TRY(rt_model_backward(bench->student));
     RT_TRY(rt_profile_label(bench->device, "optimizer", 0, optimizer_bytes(slabs.trained)));
     RT_TRY(rt_optimizer_step(bench->device, &bench->optimizer, slabs.values, slabs.gradients,

@@ -133,6 +133,7 @@ static rt_status keep(struct doctor *doctor, bool was_replaced)
     if (doctor->verdict == DOCTOR_REPLACED && path)
         snprintf(doctor->why, sizeof doctor->why,
                  "This is kept in %.400s for this device and driver; all commands obey it.", path);
+    rt_choices_keep_replaced(choices);
     if (path && (doctor->verdict == DOCTOR_REPLACED || was_replaced))
         status = rt_choices_write(choices, info);
 end:

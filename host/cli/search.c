@@ -89,10 +89,14 @@ static rt_status find_candidates(const struct search *search, const char *key,
     }
     rt_status status = rt_conv2d_parse_key(key, &attributes, &x, &part);
     x.n = search->batch;
-    for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; status == RT_OK && *v; v++)
+    for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; status == RT_OK && *v;
+         v++) {
+        const struct rt_conv2d_variant *better = (*v)->better;
         if (*count < RT_CHOICE_VARIANTS &&
-            rt_conv2d_usable(search->device, &attributes, x, part, *v))
+            rt_conv2d_usable(search->device, &attributes, x, part, *v) &&
+            !(better && rt_conv2d_usable(search->device, &attributes, x, part, better)))
             names[(*count)++] = (*v)->name;
+    }
     return status;
 }
 

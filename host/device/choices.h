@@ -22,6 +22,7 @@ struct rt_choice {
     char key[RT_CHOICE_KEY_BYTES]; /* what is to be done */
     int batch;                     /* images that it was measured for */
     bool shipped;                  /* it came with retort, and is not of the device's own */
+    bool fresh;                    /* it was set, and is not of a profile that was read */
     int count;                     /* of the variants; the first is chosen */
     struct rt_choice_variant {
         char name[24];
@@ -56,11 +57,13 @@ const struct rt_choice *rt_choices_find(const struct rt_choices *choices, const 
  * be run any more. Errors: MEMORY. */
 rt_status rt_choices_set(struct rt_choices *choices, const struct rt_choice *choice);
 
-/* What is avoided and replaced; owned by the choices, and written with them. */
+/* What is avoided and replaced, owned by the choices; rt_choices_keep_replaced has it written. */
 struct rt_replaced *rt_choices_replaced(struct rt_choices *choices);
+void rt_choices_keep_replaced(struct rt_choices *choices);
 
-/* Writes the profile, whole or not at all, without what came with retort. Errors: ARGUMENT (there
- * is no place for profiles), IO, MEMORY. */
+/* Adds what was set to the profile on disk, whole or not at all: what other processes have added to
+ * it since it was read stays. One that cannot be used is replaced. Errors: ARGUMENT (there is no
+ * place for profiles), IO, MEMORY. */
 rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_device_info *info);
 
 #endif

@@ -118,10 +118,12 @@ static rt_status judge_batch(struct rt_judge *judge, const struct rt_batch *batc
     RT_TRY(rt_device_finish(judge->device));
     verdict->seconds += rt_clock_seconds() - started;
 
-    if (judge->loss)
-        RT_TRY(rt_loss_run(judge->loss, &logits, judge->labels, NULL, 0, &RT_TENSOR_NONE));
     RT_TRY(rt_buffer_fill(judge->confusion, 0, cells * sizeof(uint32_t), 0));
-    RT_TRY(rt_confusion_add(judge->device, &logits, judge->labels, judge->confusion));
+    if (judge->loss)
+        RT_TRY(rt_loss_run(judge->loss, &logits, judge->labels, NULL, 0, &RT_TENSOR_NONE,
+                           judge->confusion));
+    else
+        RT_TRY(rt_confusion_add(judge->device, &logits, judge->labels, judge->confusion));
     RT_TRY(collect(judge->confusion, cells, verdict->confusion));
     if (judge->histogram) {
         RT_TRY(rt_buffer_fill(judge->histogram, 0, bins * sizeof(uint32_t), 0));

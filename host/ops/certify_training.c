@@ -279,6 +279,19 @@ static rt_status judge_gradient(struct rt_verified *verified, const struct probl
     return status;
 }
 
+static rt_status expect_confusion(const struct problem *p, const uint32_t *got)
+{
+    const size_t classes = (size_t)p->shape.c;
+    uint32_t want[RT_CLASSES_MAX * RT_CLASSES_MAX] = {0};
+    rt_status status = RT_OK;
+    for (size_t i = 0; i < pixels_of(p); i++)
+        if (p->labels[i] < classes)
+            want[p->labels[i] * classes + (size_t)rt_reference_class(p->x, p->shape, i)]++;
+    for (size_t i = 0; i < classes * classes && status == RT_OK; i++)
+        status = expect_count("count", got[i], want[i]);
+    return status;
+}
+
 static rt_status solve(struct rt_device *device, const struct rt_loss *loss, struct rt_shape shape,
                        struct rt_verified *verified)
 {
@@ -287,11 +300,18 @@ static rt_status solve(struct rt_device *device, const struct rt_loss *loss, str
     struct problem p = {0};
     struct rt_loss_state *state = NULL;
     struct rt_loss_values got;
+    uint32_t counts[RT_CLASSES_MAX * RT_CLASSES_MAX] = {0};
+    const size_t bytes = (size_t)shape.c * (size_t)shape.c * sizeof *counts;
+    struct rt_buffer *confusion = NULL;
     RT_TRY(problem_create(&p, device, shape));
+    RT_TRY(rt_buffer_create(&confusion, device, bytes));
+    RT_TRY(rt_buffer_fill(confusion, 0, bytes, 0));
     RT_TRY(rt_loss_create(&state, device, loss, shape.c));
     RT_TRY(rt_loss_run(state, &p.logits.tensor, p.label_buffer, &p.taught.tensor, teachers,
-                       &p.gradient.tensor));
+                       &p.gradient.tensor, confusion));
     RT_TRY(rt_loss_read(state, &got));
+    RT_TRY(rt_buffer_read(confusion, 0, bytes, counts));
+    RT_TRY(expect_confusion(&p, counts));
     const struct rt_loss_reference reference = {*loss, shape, teachers, p.x, {p.t}, p.labels};
     const struct rt_loss_values want = rt_reference_loss(&reference);
     RT_TRY(judge(verified, "hard loss", got.hard, want.hard, LOSS_BOUND));
@@ -300,6 +320,7 @@ static rt_status solve(struct rt_device *device, const struct rt_loss *loss, str
     status = judge_gradient(verified, &p, &reference);
 end:
     rt_loss_destroy(state);
+    rt_buffer_destroy(confusion);
     problem_finish(&p);
     return status;
 }
@@ -383,15 +404,10 @@ end:
 static rt_status judge_confusion(struct rt_device *device, const struct problem *p)
 {
     const size_t classes = (size_t)p->shape.c;
-    uint32_t *got = NULL, want[RT_CLASSES_MAX * RT_CLASSES_MAX] = {0};
-    rt_status status = RT_OK;
-    RT_TRY(count(device, p, false, classes * classes, &got));
-    for (size_t i = 0; i < pixels_of(p); i++)
-        if (p->labels[i] < classes)
-            want[p->labels[i] * classes + (size_t)rt_reference_class(p->x, p->shape, i)]++;
-    for (size_t i = 0; i < classes * classes; i++)
-        RT_TRY(expect_count("count", got[i], want[i]));
-end:
+    uint32_t *got = NULL;
+    rt_status status = count(device, p, false, classes * classes, &got);
+    if (status == RT_OK)
+        status = expect_confusion(p, got);
     free(got);
     return status;
 }

@@ -9,11 +9,13 @@ static const struct rt_conv2d_variant *const choices[][4] = {
     [RT_CONV_GEMM] = {&rt_conv2d_gemm},
     [RT_CONV_WINOGRAD] = {&rt_conv2d_winograd, &rt_conv2d_direct, &rt_conv2d_plain},
     [RT_CONV_TILED] = {&rt_conv2d_tiled, &rt_conv2d_direct, &rt_conv2d_plain},
+    [RT_CONV_WINOGRAD2] = {&rt_conv2d_winograd2, &rt_conv2d_direct, &rt_conv2d_plain},
+    [RT_CONV_WINOGRAD4] = {&rt_conv2d_winograd4, &rt_conv2d_direct, &rt_conv2d_plain},
 };
 
-const struct rt_conv2d_variant *const rt_conv2d_variants[] = {&rt_conv2d_winograd, &rt_conv2d_tiled,
-                                                              &rt_conv2d_direct,   &rt_conv2d_gemm,
-                                                              &rt_conv2d_plain,    NULL};
+const struct rt_conv2d_variant *const rt_conv2d_variants[] = {
+    &rt_conv2d_winograd, &rt_conv2d_tiled, &rt_conv2d_winograd4, &rt_conv2d_winograd2,
+    &rt_conv2d_direct,   &rt_conv2d_gemm,  &rt_conv2d_plain,     NULL};
 
 bool rt_conv2d_usable(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
                       enum rt_conv2d_part part, const struct rt_conv2d_variant *variant)

@@ -25,6 +25,9 @@ struct rt_conv2d_variant {
                          struct rt_shape x, enum rt_conv2d_part part);
     rt_status (*run[RT_CONV2D_PARTS])(const struct rt_op_call *call);
     bool pools; /* forward can write the maxima of 2x2 outputs, too, for even heights and widths */
+    /* One that is faster wherever it is supported, so that the tuner need not try this one; NULL:
+     * none is. */
+    const struct rt_conv2d_variant *better;
     int least_filters[RT_CONV2D_PARTS]; /* channels in times out, from which on it is worth it */
 };
 
@@ -32,7 +35,9 @@ extern const struct rt_conv2d_variant rt_conv2d_direct, /* register tiles; strid
     rt_conv2d_plain,                                    /* any stride */
     rt_conv2d_gemm,                                     /* products of matrices; any stride */
     rt_conv2d_winograd,                                 /* F(4x4, 3x3) in local memory; on CPUs */
-    rt_conv2d_tiled; /* tiles in local memory, shared by a work-group; stride 1 */
+    rt_conv2d_tiled,     /* tiles in local memory, shared by a work-group; stride 1 */
+    rt_conv2d_winograd2, /* F(2x2, 3x3) in steps through global memory */
+    rt_conv2d_winograd4; /* F(4x4, 3x3), likewise */
 
 /* All of them, in the order of preference; NULL ends the list. */
 extern const struct rt_conv2d_variant *const rt_conv2d_variants[];

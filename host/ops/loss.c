@@ -182,7 +182,7 @@ rt_status rt_loss_count(struct rt_loss_state *state, struct rt_shape whole,
 
 rt_status rt_loss_add(struct rt_loss_state *state, const struct rt_tensor *logits,
                       struct rt_buffer *labels, int first, const struct rt_tensor *teacher_logits,
-                      int teachers, const struct rt_tensor *dlogits)
+                      int teachers, const struct rt_tensor *dlogits, struct rt_buffer *confusion)
 {
     const struct rt_chunks chunks = rt_pixel_chunks(state->device, logits->shape, LEAST);
     const uint32_t pixels = (uint32_t)logits->shape.h * (uint32_t)logits->shape.w;
@@ -198,7 +198,7 @@ rt_status rt_loss_add(struct rt_loss_state *state, const struct rt_tensor *logit
                      RT_TENSOR(t[2]), RT_TENSOR(t[3]), rt_int(teachers), RT_TENSOR(*dlogits),
                      rt_buffer_argument(state->weights), rt_buffer_argument(state->sums),
                      rt_float(hard_share(&state->loss)), rt_float(1 - hard_share(&state->loss)),
-                     rt_float(state->loss.temperature)));
+                     rt_float(state->loss.temperature), rt_buffer_argument(confusion)));
     status = reduce(state, chunks.items, VALUE_ROWS, state->rows, true);
 end:
     return status;
@@ -206,12 +206,12 @@ end:
 
 rt_status rt_loss_run(struct rt_loss_state *state, const struct rt_tensor *logits,
                       struct rt_buffer *labels, const struct rt_tensor *teacher_logits,
-                      int teachers, const struct rt_tensor *dlogits)
+                      int teachers, const struct rt_tensor *dlogits, struct rt_buffer *confusion)
 {
     rt_status status = RT_OK;
     RT_TRY(check_run(state, logits, teacher_logits, teachers));
     RT_TRY(count(state, logits, labels));
-    status = rt_loss_add(state, logits, labels, 0, teacher_logits, teachers, dlogits);
+    status = rt_loss_add(state, logits, labels, 0, teacher_logits, teachers, dlogits, confusion);
 end:
     return status;
 }

@@ -27,12 +27,13 @@ size_t rt_loss_bytes(const struct rt_loss *loss, int classes);
  * their buffer, and the teachers' logits (teachers of them, 0 without a soft loss; several are
  * averaged as the paper says: the mean of their softened probabilities for RT_SOFT_KL, of their
  * logits for RT_SOFT_LOGITS). dlogits, where its buffer is not NULL, is overwritten with the
- * gradient of the total. A logit that is not finite, even of a pixel that does not count, makes
+ * gradient of the total. confusion, which may be NULL, has the counts of rt_confusion_add added to
+ * it. A logit that is not finite, even of a pixel that does not count, makes
  * the total NaN. Errors: ARGUMENT (other classes, shapes or numbers of teachers), those of
  * rt_device_launch. */
 rt_status rt_loss_run(struct rt_loss_state *state, const struct rt_tensor *logits,
                       struct rt_buffer *labels, const struct rt_tensor *teacher_logits,
-                      int teachers, const struct rt_tensor *dlogits);
+                      int teachers, const struct rt_tensor *dlogits, struct rt_buffer *confusion);
 
 /* rt_loss_run in parts, whose values and gradients add up to those of the whole batch:
  * rt_loss_count queues the count of the labels of a batch whose logits have the shape `whole`; then
@@ -42,7 +43,7 @@ rt_status rt_loss_count(struct rt_loss_state *state, struct rt_shape whole,
                         struct rt_buffer *labels);
 rt_status rt_loss_add(struct rt_loss_state *state, const struct rt_tensor *logits,
                       struct rt_buffer *labels, int first, const struct rt_tensor *teacher_logits,
-                      int teachers, const struct rt_tensor *dlogits);
+                      int teachers, const struct rt_tensor *dlogits, struct rt_buffer *confusion);
 
 /* Waits for the last rt_loss_run or rt_loss_add and reads the values, of all parts so far. */
 rt_status rt_loss_read(struct rt_loss_state *state, struct rt_loss_values *values);

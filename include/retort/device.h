@@ -65,11 +65,20 @@ void rt_device_close(struct rt_device *device);
 /* Owned by the device. */
 const struct rt_device_info *rt_device_describe(const struct rt_device *device);
 
-/* How convolutions are computed. What a way does not support - WINOGRAD is for CPUs and 3x3
- * filters, it, DIRECT and TILED for stride 1 - is computed in another. RT_CONV_AUTO, the state at
- * start, lets the device's profile choose, and where that says nothing, retort: TILED, except on
+/* How convolutions are computed. What a way does not support - WINOGRAD is for CPUs, all
+ * three Winograds for 3x3 filters, they, DIRECT and TILED for stride 1 - is computed in another.
+ * WINOGRAD2 and WINOGRAD4 are F(2x2, 3x3) and F(4x4, 3x3) for any device. RT_CONV_AUTO, the state
+ * at start, lets the device's profile choose, and where that says nothing, retort: TILED, except on
  * CPUs. */
-enum rt_conv { RT_CONV_AUTO, RT_CONV_DIRECT, RT_CONV_GEMM, RT_CONV_WINOGRAD, RT_CONV_TILED };
+enum rt_conv {
+    RT_CONV_AUTO,
+    RT_CONV_DIRECT,
+    RT_CONV_GEMM,
+    RT_CONV_WINOGRAD,
+    RT_CONV_TILED,
+    RT_CONV_WINOGRAD2,
+    RT_CONV_WINOGRAD4
+};
 void rt_device_set_conv(struct rt_device *device, enum rt_conv conv);
 
 /* FAST, the state at start, computes in whatever order the device is fastest in. EXACT computes

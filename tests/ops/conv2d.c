@@ -83,9 +83,8 @@ static void products_of_matrices(void **state)
 
 /* The same sizes and more: tiles past every edge, vectors of several rows and images, channels that
  * fill no group. */
-static void winograd(void **state)
+static void check_winograd(enum rt_conv conv, size_t each)
 {
-    (void)state;
     static const struct {
         struct rt_shape x;
         int channels;
@@ -94,11 +93,24 @@ static void winograd(void **state)
         {{5, 2, 4, 16}, 3},  {{2, 4, 13, 70}, 12},  {{1, 2, 5, 129}, 8}, {{3, 16, 8, 8}, 16},
         {{2, 40, 6, 10}, 4}, {{1, 20, 12, 33}, 70},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        check_as(RT_CONV_WINOGRAD, cases[i].x, cases[i].channels, 3, 1, i % 3 != 1,
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i += each)
+        check_as(conv, cases[i].x, cases[i].channels, 3, 1, i % 3 != 1,
                  i % 2   ? full
                  : i % 4 ? relu
                          : none);
+}
+
+static void winograd(void **state)
+{
+    (void)state;
+    check_winograd(RT_CONV_WINOGRAD, 1);
+}
+
+static void winograd_in_steps(void **state)
+{
+    (void)state;
+    check_winograd(RT_CONV_WINOGRAD2, 3);
+    check_winograd(RT_CONV_WINOGRAD4, 1);
 }
 
 /* Groups past every edge; channels and filter rows that fill no group, and several; steps of one
@@ -134,6 +146,7 @@ int main(void)
         cmocka_unit_test(deep),
         cmocka_unit_test(products_of_matrices),
         cmocka_unit_test(winograd),
+        cmocka_unit_test(winograd_in_steps),
         cmocka_unit_test(tiled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

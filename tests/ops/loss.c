@@ -104,7 +104,7 @@ static void run_in_parts(const struct problem *p, struct rt_loss_state *state,
         struct rt_tensor t[RT_TEACHERS_MAX];
         for (int k = 0; k < p->teachers; k++)
             t[k] = images(teachers[k], first, count);
-        assert_ok(rt_loss_add(state, &logits, labels, first, t, p->teachers, &dlogits));
+        assert_ok(rt_loss_add(state, &logits, labels, first, t, p->teachers, &dlogits, NULL));
     }
 }
 
@@ -128,7 +128,7 @@ static struct solution solve(struct rt_device *device, const struct problem *p)
     if (p->part > 0)
         run_in_parts(p, state, &x.tensor, labels, teachers, &dx.tensor);
     else
-        assert_ok(rt_loss_run(state, &x.tensor, labels, teachers, p->teachers, &dx.tensor));
+        assert_ok(rt_loss_run(state, &x.tensor, labels, teachers, p->teachers, &dx.tensor, NULL));
     assert_ok(rt_loss_read(state, &s.values));
     s.gradient = guarded_read(&dx, "gradient");
     free(guarded_read(&x, "logits"));
@@ -515,13 +515,14 @@ static void values_without_gradient(void **state)
         assert_ok(rt_buffer_create(&labels, device, problem_pixels(&p)));
         assert_ok(rt_buffer_write(labels, 0, problem_pixels(&p), p.labels));
         assert_ok(rt_loss_create(&loss_state, device, &p.loss, 6));
-        assert_ok(rt_loss_run(loss_state, &x.tensor, labels, NULL, 0, &RT_TENSOR_NONE));
+        assert_ok(rt_loss_run(loss_state, &x.tensor, labels, NULL, 0, &RT_TENSOR_NONE, NULL));
         assert_ok(rt_loss_read(loss_state, &values));
         compare_values(&p, &values);
-        assert_fails(rt_loss_run(loss_state, &x.tensor, labels, &x.tensor, 1, &RT_TENSOR_NONE),
-                     RT_ERROR_ARGUMENT, "teachers");
+        assert_fails(
+            rt_loss_run(loss_state, &x.tensor, labels, &x.tensor, 1, &RT_TENSOR_NONE, NULL),
+            RT_ERROR_ARGUMENT, "teachers");
         x.tensor.shape.c = 5;
-        assert_fails(rt_loss_run(loss_state, &x.tensor, labels, NULL, 0, &RT_TENSOR_NONE),
+        assert_fails(rt_loss_run(loss_state, &x.tensor, labels, NULL, 0, &RT_TENSOR_NONE, NULL),
                      RT_ERROR_ARGUMENT, "5 classes");
         rt_loss_destroy(loss_state);
         rt_buffer_destroy(x.tensor.buffer);

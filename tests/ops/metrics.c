@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "ops/check.h"
+#include "ops/loss.h"
 #include "ops/metrics.h"
 #include "ops/reference/training.h"
 
@@ -112,13 +113,21 @@ static uint32_t *counters_read(struct rt_buffer *buffer, size_t count)
     return words;
 }
 
-static void check_confusion(struct fixture *f)
+/* matrix[truth * classes + prediction], `times` for every pixel. */
+static uint32_t *reference_confusion(const struct fixture *f, uint32_t times)
 {
-    const size_t classes = (size_t)f->shape.c, count = classes * classes;
-    uint32_t *want = calloc(count, sizeof *want);
+    const size_t classes = (size_t)f->shape.c;
+    uint32_t *want = calloc(classes * classes, sizeof *want);
     for (size_t i = 0; i < (size_t)f->shape.n * pixels(f->shape); i++)
         if (f->labels[i] < classes)
-            want[f->labels[i] * classes + (size_t)reference_class(f, i)] += 2;
+            want[f->labels[i] * classes + (size_t)reference_class(f, i)] += times;
+    return want;
+}
+
+static void check_confusion(struct fixture *f)
+{
+    const size_t count = (size_t)f->shape.c * (size_t)f->shape.c;
+    uint32_t *want = reference_confusion(f, 2);
     struct rt_buffer *matrix = counters_create(f->device, count);
     assert_ok(rt_confusion_add(f->device, &f->x.tensor, f->label_buffer, matrix));
     assert_ok(rt_confusion_add(f->device, &f->x.tensor, f->label_buffer, matrix));
@@ -132,6 +141,71 @@ static void confusion_counts_pixels(void **state)
 {
     (void)state;
     each_fixture(check_confusion);
+}
+
+/* Runs a loss, image by image if `parts`, and counts where there is a matrix. The logits are their
+ * own teacher where the loss wants one. Returns the gradient. */
+static float *run_loss(struct fixture *f, const struct rt_loss *loss, bool parts,
+                       struct rt_buffer *matrix, struct rt_loss_values *values)
+{
+    struct guarded dx = guarded_create(f->device, f->shape, GAP + 2);
+    struct rt_tensor x = f->x.tensor, gradient = dx.tensor;
+    const int teachers = loss->soft != RT_SOFT_NONE;
+    struct rt_loss_state *state;
+    assert_ok(rt_loss_create(&state, f->device, loss, f->shape.c));
+    if (!parts)
+        assert_ok(rt_loss_run(state, &x, f->label_buffer, &x, teachers, &gradient, matrix));
+    else
+        assert_ok(rt_loss_count(state, f->shape, f->label_buffer));
+    x.shape.n = gradient.shape.n = 1;
+    for (int i = 0; i < f->shape.n && parts; i++) {
+        assert_ok(rt_loss_add(state, &x, f->label_buffer, i, &x, teachers, &gradient, matrix));
+        x.offset += x.stride;
+        gradient.offset += gradient.stride;
+    }
+    assert_ok(rt_loss_read(state, values));
+    rt_loss_destroy(state);
+    return guarded_read(&dx, "gradient");
+}
+
+/* The loss counts what rt_confusion_add would, and its values and gradient stay the same to the
+ * bit. */
+static void check_loss(struct fixture *f, const struct rt_loss *loss, bool parts)
+{
+    const size_t count = (size_t)f->shape.c * (size_t)f->shape.c;
+    struct rt_loss_values values, plain_values;
+    struct rt_buffer *matrix = counters_create(f->device, count);
+    uint32_t *want = reference_confusion(f, 1);
+    float *plain = run_loss(f, loss, parts, NULL, &plain_values);
+    float *gradient = run_loss(f, loss, parts, matrix, &values);
+    uint32_t *got = counters_read(matrix, count);
+    assert_memory_equal(got, want, count * sizeof *want);
+    assert_memory_equal(&values, &plain_values, sizeof values);
+    assert_memory_equal(gradient, plain, rt_shape_size(f->shape) * sizeof *plain);
+    free(want), free(got), free(plain), free(gradient);
+    rt_buffer_destroy(matrix);
+}
+
+static void check_losses(struct fixture *f)
+{
+    struct rt_loss loss = {.hard = RT_HARD_CE, .soft = RT_SOFT_KL, .alpha = 0.5f};
+    for (int c = 0; c < RT_CLASSES_MAX; c++)
+        loss.weights[c] = 1;
+    loss.temperature = 2;
+    check_loss(f, &loss, true);
+    loss = (struct rt_loss){.hard = RT_HARD_DICE_FOCAL};
+    check_loss(f, &loss, false);
+    /* What is no number spreads over its pixel in the loss, but not before it has been counted. */
+    *logit(f, 0, 0) = NAN;
+    *logit(f, (size_t)f->shape.n * pixels(f->shape) - 1, f->shape.c - 1) = INFINITY;
+    guarded_write(&f->x, f->logits);
+    check_loss(f, &loss, false);
+}
+
+static void losses_count_on_the_way(void **state)
+{
+    (void)state;
+    each_fixture(check_losses);
 }
 
 /* A probability on the border of two bins may fall into either: it counts for the most that both
@@ -256,6 +330,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(confusion_counts_pixels),
+        cmocka_unit_test(losses_count_on_the_way),
         cmocka_unit_test(histogram_counts_probabilities),
         cmocka_unit_test(softmax_is_over_classes),
         cmocka_unit_test(arg_max_takes_the_first_of_equals),

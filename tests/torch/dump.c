@@ -113,7 +113,7 @@ static rt_status adam_step(struct dump *dump)
     rt_status status = RT_OK;
     RT_TRY(rt_model_forward(dump->model, BATCH, true, 1, 0, &logits));
     RT_TRY(rt_model_gradient(dump->model, &dlogits));
-    RT_TRY(rt_loss_run(dump->loss, &logits, dump->labels, NULL, 0, &dlogits));
+    RT_TRY(rt_loss_run(dump->loss, &logits, dump->labels, NULL, 0, &dlogits, NULL));
     RT_TRY(rt_model_backward(dump->model));
     RT_TRY(rt_optimizer_step(dump->device, &adam, slabs.values, slabs.gradients, dump->moments,
                              slabs.trained, 1e-3f, 1));
