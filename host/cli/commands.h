@@ -9,6 +9,9 @@ rt_status run_data(int argc, char **argv);
 rt_status run_demo(int argc, char **argv);
 rt_status run_devices(int argc, char **argv);
 rt_status run_distill(int argc, char **argv);
+rt_status run_doctor(int argc, char **argv);
+/* What run_doctor starts for each check; no command for users. */
+rt_status run_doctor_check(int argc, char **argv);
 rt_status run_eval(int argc, char **argv);
 rt_status run_predict(int argc, char **argv);
 rt_status run_report(int argc, char **argv);

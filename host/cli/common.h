@@ -2,6 +2,8 @@
 #ifndef RT_CLI_COMMON_H
 #define RT_CLI_COMMON_H
 
+#include <jansson.h>
+
 #include "cli/options.h"
 #include "retort/retort.h"
 
@@ -22,6 +24,9 @@ void add_device_options(struct command_line *line, struct device_choice *choice)
 /* Errors: those of rt_device_open and rt_device_set_math; ARGUMENT (a way to compute convolutions
  * with exact math, which has its own). */
 rt_status open_device(struct rt_device **device, const struct device_choice *choice);
+
+/* What a device says of itself, as `retort devices --json` prints it; NULL: out of memory. */
+json_t *describe_device(const struct rt_device_info *info);
 
 /* Under a heading "Data": where it is, its palette, and what is held out. */
 void add_data_options(struct command_line *line, struct rt_data_recipe *recipe);

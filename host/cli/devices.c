@@ -33,7 +33,7 @@ static void print_device(const struct rt_device_info *info)
     printf("   half precision  %s\n", info->fp16 ? "yes" : "no");
 }
 
-static json_t *describe(const struct rt_device_info *info)
+json_t *describe_device(const struct rt_device_info *info)
 {
     return json_pack(
         "{si si si ss ss ss ss ss ss sb si si sI sI sI sI sI s[III] sb si si}", "index",
@@ -53,7 +53,7 @@ static rt_status print_json(const struct rt_device_info *devices, size_t count)
     json_t *list = json_array();
     int failed = !list;
     for (size_t i = 0; i < count && !failed; i++)
-        failed = json_array_append_new(list, describe(&devices[i]));
+        failed = json_array_append_new(list, describe_device(&devices[i]));
     failed = failed || json_dumpf(list, stdout, JSON_INDENT(2));
     json_decref(list);
     putchar('\n');

@@ -21,6 +21,8 @@ static rt_status run_help(int argc, char **argv);
 static const struct command commands[] = {
     {"demo", "run the whole chain in some minutes", run_demo},
     {"devices", "show the OpenCL devices", run_devices},
+    {"doctor", "certify a device: kernels, limits, memory", run_doctor},
+    {"doctor-check", NULL, run_doctor_check},
     {"data", "tell what a data set holds", run_data},
     {"train", "train a network", run_train},
     {"distill", "train a small network to answer as larger ones do", run_distill},

@@ -92,8 +92,9 @@ static rt_status find_candidates(const struct search *search, const char *key,
     for (const struct rt_conv2d_variant *const *v = rt_conv2d_variants; status == RT_OK && *v;
          v++) {
         const struct rt_conv2d_variant *better = (*v)->better;
-        if (*count < RT_CHOICE_VARIANTS && (*v)->supports(search->device, &attributes, x, part) &&
-            !(better && better->supports(search->device, &attributes, x, part)))
+        if (*count < RT_CHOICE_VARIANTS &&
+            rt_conv2d_usable(search->device, &attributes, x, part, *v) &&
+            !(better && rt_conv2d_usable(search->device, &attributes, x, part, better)))
             names[(*count)++] = (*v)->name;
     }
     return status;

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/process.h"
@@ -45,6 +46,25 @@ void terminal_status(const char *text)
     line_shown = *text && isatty(STDERR_FILENO);
     if (*text)
         fprintf(stderr, "%s%s", text, line_shown ? "" : "\n");
+}
+
+void terminal_work(const char *text)
+{
+    if (isatty(STDERR_FILENO))
+        terminal_status(text);
+}
+
+const char *terminal_paint(enum terminal_colour colour, const char *word)
+{
+    static const int codes[] = {32, 33, 31, 2};
+    static char painted[4][128];
+    static int last;
+    const char *refused = getenv("NO_COLOR");
+    if (!isatty(STDOUT_FILENO) || (refused && *refused))
+        return word;
+    last = (last + 1) % 4;
+    snprintf(painted[last], sizeof painted[last], "\033[%dm%s\033[0m", codes[colour], word);
+    return painted[last];
 }
 
 /* "1:02:03" or "2:03" */

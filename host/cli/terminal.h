@@ -18,6 +18,14 @@ void terminal_fail(const char *message);
  * everywhere else in a line of its own. */
 void terminal_status(const char *text);
 
+/* The same where others follow within seconds: nothing but a terminal shows it. */
+void terminal_work(const char *text);
+
+/* A word for standard output, coloured where that is a terminal (https://no-color.org). It stands
+ * until the next but three. */
+enum terminal_colour { TERMINAL_GOOD, TERMINAL_DOUBTFUL, TERMINAL_BAD, TERMINAL_FAINT };
+const char *terminal_paint(enum terminal_colour colour, const char *word);
+
 /* For rt_train_options.progress: on a terminal one line that changes with every step; everywhere
  * one line an epoch. */
 void terminal_progress(void *user, const struct rt_progress *progress);

@@ -60,6 +60,9 @@ static void add_training_options(struct command_line *line, struct rt_train_opti
         OPTION(OPTION_SIZE, "memory-limit", &o->memory_limit, .argument = "SIZE",
                .help = "the most device memory to train in, as 800M or 2G; a step that needs more "
                        "goes in parts, or computes some of its activations twice"),
+        OPTION(OPTION_INT, "self-check", &o->self_check, .argument = "N", .least = 0, .most = 1e9,
+               .help = "every N steps compute a tile of one operation on the host, too, and stop "
+                       "where the device is wrong; 0 never does"),
         OPTION_HEADING("Run"),
         OPTION(OPTION_TEXT, "out", &o->out, .argument = "RUN", .required = true,
                .help = "the run folder"),

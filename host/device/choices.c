@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "device/internal.h"
+#include "device/quirks.h"
 #include "device/sources.h"
 
 #define FORMAT_VERSION 1
@@ -25,6 +26,8 @@ struct rt_choices {
     struct rt_choice *items;
     size_t count, capacity;
     bool doubted; /* a warning was given */
+    struct rt_replaced replaced;
+    bool replaced_anew; /* it is to be written */
 };
 
 /* --- the place of a profile ----------------------------------------------------------------- */
@@ -156,17 +159,23 @@ end:
     return status;
 }
 
-/* Whether a profile was made on this device by these kernels. */
+/* Whether a profile was made on this device. */
 static rt_status check_own(const char *path, const struct rt_device_info *info, const json_t *root)
 {
-    char kernels[17];
-    name_kernels(kernels);
     if (json_integer_value(json_object_get(root, "format")) != FORMAT_VERSION)
         return fail_damaged(path, "it does not say that it is a profile of format 1");
     if (!is_text(root, "platform", info->platform_name) || !is_text(root, "device", info->name) ||
         !is_text(root, "driver", info->driver))
         return rt_fail(RT_ERROR_FORMAT, "%s was written for another device or driver than %s, %s",
                        path, info->name, info->driver);
+    return RT_OK;
+}
+
+/* And whether by these kernels. */
+static rt_status check_kernels(const char *path, const json_t *root)
+{
+    char kernels[17];
+    name_kernels(kernels);
     if (!is_text(root, "kernels", kernels))
         return rt_fail(RT_ERROR_FORMAT, "%s was measured with the kernels of another version",
                        path);
@@ -187,6 +196,9 @@ static rt_status read_own(struct rt_choices *choices, const struct rt_device_inf
     if (!root)
         RT_TRY(fail_damaged(choices->path, error.text));
     RT_TRY(check_own(choices->path, info, root));
+    if (!rt_replaced_read(&choices->replaced, json_object_get(root, "replaced")))
+        RT_TRY(fail_damaged(choices->path, "its replaced kernels"));
+    RT_TRY(check_kernels(choices->path, root));
     status = read_choices(choices, choices->path, root, false);
 end:
     json_decref(root);
@@ -280,6 +292,16 @@ rt_status rt_choices_set(struct rt_choices *choices, const struct rt_choice *cho
     return append(choices, &fresh);
 }
 
+struct rt_replaced *rt_choices_replaced(struct rt_choices *choices)
+{
+    return &choices->replaced;
+}
+
+void rt_choices_keep_replaced(struct rt_choices *choices)
+{
+    choices->replaced_anew = true;
+}
+
 struct rt_choices *rt_device_choices(struct rt_device *device)
 {
     return device->choices;
@@ -289,7 +311,22 @@ const char *rt_device_choice(const struct rt_device *device, const char *key)
 {
     const struct rt_choice *choice =
         rt_device_is_exact(device) ? NULL : rt_choices_find(device->choices, key);
-    return choice && choice->count > 0 ? choice->variants[0].name : NULL;
+    for (int i = 0; choice && i < choice->count; i++)
+        if (!rt_device_avoids(device, key, choice->variants[i].name))
+            return choice->variants[i].name;
+    return NULL;
+}
+
+bool rt_device_avoids(const struct rt_device *device, const char *key, const char *variant)
+{
+    const struct rt_quirk *quirk = NULL;
+    if (rt_replaced_avoids(&device->choices->replaced, key, variant))
+        return true;
+    while ((quirk = rt_quirk_next(&device->info, quirk)))
+        if (quirk->effect == RT_QUIRK_AVOID && strcmp(quirk->variant, variant) == 0 &&
+            strncmp(key, quirk->what, strlen(quirk->what)) == 0)
+            return true;
+    return false;
 }
 
 void rt_device_doubt_choice(const struct rt_device *device, const char *key)
@@ -329,9 +366,10 @@ static rt_status profile_text(const struct rt_choices *choices, const struct rt_
     for (size_t i = 0; i < choices->count; i++)
         complete &= json_object_set_new(items, choices->items[i].key,
                                         choice_to_json(&choices->items[i])) == 0;
-    root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:O}", "format", FORMAT_VERSION, "platform",
-                     info->platform_name, "type", rt_device_type_name(info->type), "device",
-                     info->name, "driver", info->driver, "kernels", kernels, "choices", items);
+    root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:O}", "format", FORMAT_VERSION,
+                     "platform", info->platform_name, "type", rt_device_type_name(info->type),
+                     "device", info->name, "driver", info->driver, "kernels", kernels, "replaced",
+                     rt_replaced_json(&choices->replaced), "choices", items);
     if (!root || !complete)
         RT_TRY(rt_fail(RT_ERROR_MEMORY,
                        "cannot write %s: out of memory, or the name of the device "
@@ -357,6 +395,8 @@ static rt_status merge(struct rt_choices *merged, const struct rt_choices *choic
     for (size_t i = 0; i < choices->count && status == RT_OK; i++)
         if (choices->items[i].fresh)
             status = rt_choices_set(merged, &choices->items[i]);
+    if (choices->replaced_anew)
+        merged->replaced = choices->replaced;
     return status;
 }
 

@@ -5,15 +5,16 @@
  *    "choices": {"conv2d forward 16x256x256 to 16, kernel 3, stride 1":
  *                {"batch": 8, "variants": [{"name": "winograd", "seconds": 1e-3, "error": 1e-6},
  *                                          {"name": "direct", ...}, ...]}, ...}}
- * The first of the variants is chosen; without any, nothing is known to be better than the rule.
- * "kernels" is a hash of the kernels' sources.
+ * The first of the variants that is not avoided is chosen; without any, nothing is known to be
+ * better than the rule. "kernels" is a hash of the kernels' sources. "replaced" (device/replaced.h)
+ * is what `retort doctor` found.
  *
  * Profiles that come with retort, host/device/profiles, are such files, too. They hold for all
  * devices of their platform and type, where the device's own profile says nothing. */
 #ifndef RT_DEVICE_CHOICES_H
 #define RT_DEVICE_CHOICES_H
 
-#include "device/device.h"
+#include "device/replaced.h"
 
 #define RT_CHOICE_VARIANTS 8
 
@@ -42,8 +43,8 @@ rt_status rt_choices_path(const struct rt_device_info *info, char **path);
 
 /* Reads a device's profile, and what came with retort for the keys that it lacks, unless
  * RETORT_PROFILE_DIR is empty. A profile that is damaged, or was written for another device or
- * driver or by a retort with other kernels, counts as none, and a warning names the file. Errors:
- * MEMORY. */
+ * driver or by a retort with other kernels, counts as one without choices, and a warning names the
+ * file; what is replaced stays so, unless that is damaged. Errors: MEMORY. */
 rt_status rt_choices_create(struct rt_choices **choices, const struct rt_device_info *info);
 void rt_choices_destroy(struct rt_choices *choices);
 
@@ -55,6 +56,10 @@ const struct rt_choice *rt_choices_find(const struct rt_choices *choices, const 
 /* Adds a choice, or replaces the one with its key. What was planned for the device before must not
  * be run any more. Errors: MEMORY. */
 rt_status rt_choices_set(struct rt_choices *choices, const struct rt_choice *choice);
+
+/* What is avoided and replaced, owned by the choices; rt_choices_keep_replaced has it written. */
+struct rt_replaced *rt_choices_replaced(struct rt_choices *choices);
+void rt_choices_keep_replaced(struct rt_choices *choices);
 
 /* Adds what was set to the profile on disk, whole or not at all: what other processes have added to
  * it since it was read stays. One that cannot be used is replaced. Errors: ARGUMENT (there is no

@@ -36,7 +36,9 @@ rt_status rt_device_open(struct rt_device **device, const char *which)
     RT_TRY(rt_alloc(device, 1, sizeof **device));
     (*device)->info = devices[index];
     RT_TRY(open_queue(*device));
-    status = rt_choices_create(&(*device)->choices, &(*device)->info);
+    RT_TRY(rt_choices_create(&(*device)->choices, &(*device)->info));
+    const struct rt_replaced *replaced = rt_choices_replaced((*device)->choices);
+    rt_device_force(*device, replaced->vector, replaced->group);
 end:
     free(devices);
     if (status < 0) {

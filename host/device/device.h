@@ -138,7 +138,8 @@ int rt_device_vector(const struct rt_device *device);
 /* The work-items that should share a work-group on this device, a power of two: 1 on a CPU. */
 int rt_device_group(const struct rt_device *device);
 
-/* For tests, before the first launch: another vector width (16, 8, 4, 1) and group size. */
+/* Before the first launch: another vector width (16, 8, 4, 1) and group size; 0: the device's own.
+ */
 void rt_device_force(struct rt_device *device, int vector, int group);
 
 /* For tests: the FLOPs that one command may have. Without it, a GPU gets what takes well under a
@@ -163,6 +164,10 @@ bool rt_device_is_exact(const struct rt_device *device);
  * runs smaller ones. With exact math there are no choices. */
 const char *rt_device_choice(const struct rt_device *device, const char *key);
 
+/* Whether a variant must not be run for a key (or "conv2d forward", what all keys of a kind begin
+ * with): `retort doctor` found it wrong on this device, or device/quirks.c says so. */
+bool rt_device_avoids(const struct rt_device *device, const char *key, const char *variant);
+
 /* To be called where the choice for a key is no variant's name: warns, once a device. */
 void rt_device_doubt_choice(const struct rt_device *device, const char *key);
 
@@ -184,5 +189,10 @@ rt_status rt_profile_stop(struct rt_device *device, const struct rt_profile_entr
 /* Launches from here on count under this label; adds the work to it. Each of them is taken for as
  * long as the whole. */
 rt_status rt_profile_label(struct rt_device *device, const char *label, double flops, double bytes);
+
+/* The names of the kernels that were launched under the present label, "a, b", as many as fit;
+ * owned by the device. */
+#define RT_LAUNCHED_BYTES 192
+const char *rt_device_launched(const struct rt_device *device);
 
 #endif

@@ -383,6 +383,7 @@ rt_status rt_gemm(struct rt_device *device, size_t m, size_t n, size_t k, struct
     RT_TRY(prepare(device));
     if (device->rehearsing)
         return RT_OK;
+    rt_device_note(device, "CLBlast's SGEMM");
     RT_TRY(rt_profile_running(device) ? multiply_profiled(device, &product)
                                       : multiply(device, &product, NULL));
     status = rt_device_queued(device, 2.0 * (double)m * (double)n * (double)k);

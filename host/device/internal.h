@@ -25,14 +25,15 @@ struct rt_device {
     struct rt_choices *choices;
     enum rt_conv conv;
     enum rt_math math;
-    bool rehearsing;               /* launches are not queued */
-    bool gemm_checked, gemm_packs; /* the latter: never by CLBlast's kernel for small products */
-    struct rt_buffer *gemm_memory; /* gemm.c: what CLBlast packs operands into; may be NULL */
-    int vector, group;             /* what rt_device_force asked for; 0: the device's own */
-    double slice;                  /* what rt_device_force_slice asked for, likewise */
-    double label_flops;            /* as the present label says; no launch is longer */
-    double unflushed;              /* slices queued since the driver was last told to start */
-    size_t bytes, peak_bytes;      /* held by buffers now, and at most */
+    bool rehearsing;                  /* launches are not queued */
+    bool gemm_checked, gemm_packs;    /* the latter: never by CLBlast's kernel for small products */
+    struct rt_buffer *gemm_memory;    /* gemm.c: what CLBlast packs operands into; may be NULL */
+    int vector, group;                /* what rt_device_force asked for; 0: the device's own */
+    double slice;                     /* what rt_device_force_slice asked for, likewise */
+    double label_flops;               /* as the present label says; no launch is longer */
+    char launched[RT_LAUNCHED_BYTES]; /* the kernels since the last label */
+    double unflushed;                 /* slices queued since the driver was last told to start */
+    size_t bytes, peak_bytes;         /* held by buffers now, and at most */
 };
 
 struct rt_buffer {
@@ -78,6 +79,9 @@ double rt_device_slice(const struct rt_device *device);
  * queued now and then, so that neither does the device wait nor the driver's list grow. Errors:
  * DEVICE. */
 rt_status rt_device_queued(struct rt_device *device, double flops);
+
+/* Adds a kernel's name to what rt_device_launched tells. */
+void rt_device_note(struct rt_device *device, const char *name);
 
 /* Releases what CLBlast keeps for the device. */
 void rt_gemm_release(struct rt_device *device);

@@ -1,3 +1,6 @@
+#include <stdio.h>
+#include <string.h>
+
 #include "device/internal.h"
 
 static rt_status set_arguments(struct rt_device *device, const struct rt_launch *launch,
@@ -103,6 +106,19 @@ static rt_status enqueue_slices(struct rt_device *device, const char *name, cl_k
     return status < 0 ? status : enqueue_slices(device, name, kernel, &second, flops - share);
 }
 
+const char *rt_device_launched(const struct rt_device *device)
+{
+    return device->launched;
+}
+
+void rt_device_note(struct rt_device *device, const char *name)
+{
+    const size_t length = strlen(device->launched);
+    if (!strstr(device->launched, name) && length + strlen(name) + 3 < sizeof device->launched)
+        snprintf(device->launched + length, sizeof device->launched - length, "%s%s",
+                 length ? ", " : "", name);
+}
+
 rt_status rt_device_launch(struct rt_device *device, const struct rt_launch *launch)
 {
     const struct rt_kernel *kernel;
@@ -111,6 +127,7 @@ rt_status rt_device_launch(struct rt_device *device, const struct rt_launch *lau
                             launch->options ? launch->options : "", &kernel));
     if (device->rehearsing)
         return RT_OK;
+    rt_device_note(device, launch->kernel);
     RT_TRY(set_arguments(device, launch, kernel->kernel));
     size_t global[3], local[3];
     for (int d = 0; d < 3; d++) {

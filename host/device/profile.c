@@ -67,6 +67,7 @@ rt_status rt_profile_label(struct rt_device *device, const char *label, double f
 {
     struct rt_profile *profile = device->profile;
     device->label_flops = flops;
+    device->launched[0] = 0;
     if (!rt_profile_running(device))
         return RT_OK;
     const size_t length = sizeof profile->entries->label - 1;

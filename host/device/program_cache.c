@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "device/quirks.h"
 
 #define ENTRY_BYTES_MAX ((size_t)64 << 20)
 
@@ -32,13 +33,11 @@ struct entry {
 
 /* --- the place of an entry ---------------------------------------------------------------- */
 
-/* NVIDIA's driver keeps what it compiles; so does PoCL, which, to give a program's binary, would
- * compile all its kernels once more, for work-groups of any size. */
 static bool driver_caches(const struct rt_device_info *info)
 {
-    static const char *const platforms[] = {"Portable Computing Language", "NVIDIA CUDA"};
-    for (size_t i = 0; i < RT_COUNT(platforms); i++)
-        if (strcmp(info->platform_name, platforms[i]) == 0)
+    const struct rt_quirk *quirk = NULL;
+    while ((quirk = rt_quirk_next(info, quirk)))
+        if (quirk->effect == RT_QUIRK_CACHES)
             return true;
     return false;
 }

@@ -2,6 +2,7 @@
 #ifndef RT_GRAPH_GRAPH_H
 #define RT_GRAPH_GRAPH_H
 
+#include "base/random.h"
 #include "ops/op.h"
 
 struct rt_graph;
@@ -80,6 +81,12 @@ rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *p
 /* From the gradient that the caller wrote to rt_graph_gradient(output), with the pass of the last
  * forward. */
 rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *pass);
+
+/* The next pass forward, and the one backward that follows it, look at one operation that the
+ * numbers choose, forward or backward, and compare a tile of what it computed with the same
+ * computed on the host (ops/self_check.h); nothing else changes. The pass then fails with DEVICE
+ * where that differs: the operation, its kernels, the device, the difference. */
+void rt_graph_self_check(struct rt_graph *graph, struct rt_random random);
 
 /* Where the planned input, the output, and the output's gradient are. The input stands until the
  * caller overwrites it, the output until the next pass, be it forward or backward; the output's

@@ -49,7 +49,13 @@ struct rt_graph {
     struct rt_buffer **slabs;
     size_t slab_count;
     struct rt_buffer *values, *gradients; /* the caller's */
-    bool folded;                          /* folded_p of all nodes are those of the values */
+    struct {
+        size_t node;    /* 0: nothing is looked at */
+        uint32_t image; /* likewise, its number */
+        enum rt_direction direction;
+        struct rt_random random;
+    } check;
+    bool folded; /* folded_p of all nodes are those of the values */
 };
 
 /* Tensors begin at multiples of 64 bytes, the widest vector. */
@@ -121,6 +127,11 @@ rt_status rt_stages_find(const struct rt_graph *graph, const struct rt_shape *sh
                          struct rt_stage **stages, size_t *count);
 
 void rt_graph_release_plan(struct rt_graph *graph);
+
+/* To be called after node i ran so: looks at it where it is the one that rt_graph_self_check chose,
+ * and the call has the chosen image. */
+rt_status rt_graph_look(struct rt_graph *graph, size_t i, const struct rt_op_call *call,
+                        enum rt_direction direction);
 
 /* A stretch of device memory that is in use from step `first` to step `last`, both included. */
 struct rt_block {

@@ -109,7 +109,7 @@ static rt_status run_forward(const struct rt_op *op, const struct rt_op_call *ca
     return status == RT_OK ? op->forward(call) : status;
 }
 
-static rt_status run_stage(const struct rt_graph *graph, const struct rt_stage *stage,
+static rt_status run_stage(struct rt_graph *graph, const struct rt_stage *stage,
                            const struct rt_graph_pass *pass, int first, int n)
 {
     rt_status status = RT_OK;
@@ -122,6 +122,7 @@ static rt_status run_stage(const struct rt_graph *graph, const struct rt_stage *
         if (pools)
             call.pooled = output(&graph->nodes[i + 1], RT_PHASE_FORWARD, first, n);
         RT_TRY(run_forward(op, &call));
+        RT_TRY(rt_graph_look(graph, i, &call, RT_FORWARD));
         i += pools;
     }
 end:
@@ -136,6 +137,7 @@ rt_status rt_graph_forward(struct rt_graph *graph, const struct rt_graph_pass *p
         rt_graph_values_changed(graph); /* by what follows such a pass, and running statistics */
     else
         RT_TRY(rt_graph_fold(graph));
+    graph->check.image = pass->image + rt_random_below(&graph->check.random, (uint32_t)pass->n);
     for (size_t s = 0; s < graph->stage_count; s++) {
         const struct rt_stage *stage = &graph->stages[s];
         for (int first = 0; first < pass->n; first += stage->together) {
@@ -209,6 +211,7 @@ rt_status rt_graph_backward(struct rt_graph *graph, const struct rt_graph_pass *
             continue;
         RT_TRY(label(op, &call, RT_BACKWARD));
         RT_TRY(op->backward(&call));
+        RT_TRY(rt_graph_look(graph, i, &call, RT_BACKWARD));
     }
     status = end_label(graph);
 end:

@@ -30,6 +30,7 @@ void rt_train_defaults(struct rt_train_options *options)
         .alpha = 0.1f,
         .temperature = 4,
         .masks = 1,
+        .self_check = 200,
     };
 }
 
@@ -37,11 +38,12 @@ static rt_status check_options(const struct rt_train_options *options)
 {
     if (!options->out)
         return rt_fail(RT_ERROR_ARGUMENT, "a run needs a folder to write to");
-    if (options->epochs < 1 || options->batch < 1 || options->patience < 0)
+    if (options->epochs < 1 || options->batch < 1 || options->patience < 0 ||
+        options->self_check < 0)
         return rt_fail(RT_ERROR_ARGUMENT,
-                       "cannot train %d epochs in batches of %d with a patience of %d: expected at "
-                       "least 1, 1 and 0",
-                       options->epochs, options->batch, options->patience);
+                       "cannot train %d epochs in batches of %d with a patience of %d and a "
+                       "self-check every %d steps: expected at least 1, 1, 0 and 0",
+                       options->epochs, options->batch, options->patience, options->self_check);
     if (!(options->rate > 0) || !isfinite(options->rate))
         return rt_fail(RT_ERROR_ARGUMENT, "the learning rate is %g: expected a number above 0",
                        (double)options->rate);

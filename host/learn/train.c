@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
+#include "base/random.h"
 #include "learn/batch.h"
 #include "learn/memory.h"
 #include "learn/metrics.h"
@@ -119,12 +120,40 @@ end:
     return status;
 }
 
+#define SELF_CHECK_SEED 0x73656c66u /* "self" */
+
+/* Has a step's passes look at themselves, now and then. The numbers are of a key of their own: the
+ * run's are left alone. */
+static bool check_itself(struct rt_run *run)
+{
+    const uint64_t every = (uint64_t)run->options->self_check;
+    if (every == 0 || steps_done(run) % every != 0)
+        return false;
+    rt_model_self_check(run->student,
+                        rt_random_start(run->options->seed ^ SELF_CHECK_SEED, steps_done(run)));
+    return true;
+}
+
+/* Says where a run stopped that found its device computing nonsense. */
+static rt_status fail_step(const struct rt_run *run, rt_status status)
+{
+    const struct rt_place *place = &run->place;
+    return rt_fail_context(status, "stopped in epoch %d at step %d of %d; %s: ", place->epoch + 1,
+                           place->step + 1, run->steps,
+                           place->epoch > 0 ? "the weights of the epoch before are kept"
+                                            : "no weights were saved");
+}
+
 static rt_status train_step(struct rt_run *run, const struct rt_batch *batch)
 {
     struct rt_place *place = &run->place;
     struct rt_loss_values values;
     rt_status status = RT_OK;
-    RT_TRY(queue_step(run, batch));
+    const bool checked = check_itself(run);
+    status = queue_step(run, batch);
+    if (status == RT_ERROR_DEVICE && checked)
+        return fail_step(run, status);
+    RT_TRY(status);
     RT_TRY(rt_loss_read(run->loss, &values));
     place->step++;
     place->loss_sum += values.total * batch->count;

@@ -211,6 +211,11 @@ rt_status rt_model_forward_part(struct rt_model *model, int n, int first, uint64
     return run_forward(model, pass, logits);
 }
 
+void rt_model_self_check(struct rt_model *model, struct rt_random random)
+{
+    rt_graph_self_check(model->graph, random);
+}
+
 rt_status rt_model_gradient(const struct rt_model *model, struct rt_tensor *dlogits)
 {
     if (!model->pass.training)

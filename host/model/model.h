@@ -39,6 +39,9 @@ rt_status rt_model_forward(struct rt_model *model, int n, bool training, uint64_
 rt_status rt_model_forward_part(struct rt_model *model, int n, int first, uint64_t seed,
                                 uint32_t step, struct rt_tensor *logits);
 
+/* The next pass with training looks at one operation; see rt_graph_self_check. */
+void rt_model_self_check(struct rt_model *model, struct rt_random random);
+
 /* After planning for training: where the loss writes its gradient, [n, classes, h, w], for the
  * last forward pass with `training`; and the backward pass, which overwrites all gradients. In
  * exact math those of a step's later parts are added, image after image, so that parts have the

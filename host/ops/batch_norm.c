@@ -2,6 +2,7 @@
 
 #include "ops/activation.h"
 #include "ops/share.h"
+#include "ops/reference.h"
 
 #define CHUNK 4096 /* as in cl/batch_norm.cl */
 
@@ -182,6 +183,7 @@ const struct rt_op rt_op_batch_norm = {
     .forward = forward,
     .backward = backward,
     .cost = cost,
+    .reference = rt_reference_batch_norm,
     .fold = fold,
     .fold_parameters = fold_parameters,
 };

@@ -1,5 +1,6 @@
 #include "ops/op.h"
 #include "ops/share.h"
+#include "ops/reference.h"
 
 static rt_status infer(const void *attributes, const struct rt_shape *x, struct rt_shape *y)
 {
@@ -71,4 +72,5 @@ const struct rt_op rt_op_concat = {
     .forward = forward,
     .backward = backward,
     .cost = cost,
+    .reference = rt_reference_concat,
 };

@@ -1,8 +1,9 @@
 #include "ops/conv2d.h"
+#include "ops/reference.h"
 
-/* The variants that each setting of rt_device_set_conv allows, the first that supports the call is
- * taken; the last of each supports all. */
-static const struct rt_conv2d_variant *const choices[][3] = {
+/* The variants that each setting of rt_device_set_conv allows; the first that is usable is taken.
+ */
+static const struct rt_conv2d_variant *const choices[][4] = {
     [RT_CONV_AUTO] = {&rt_conv2d_winograd, &rt_conv2d_direct, &rt_conv2d_plain},
     [RT_CONV_DIRECT] = {&rt_conv2d_direct, &rt_conv2d_plain},
     [RT_CONV_GEMM] = {&rt_conv2d_gemm},
@@ -15,6 +16,13 @@ static const struct rt_conv2d_variant *const choices[][3] = {
 const struct rt_conv2d_variant *const rt_conv2d_variants[] = {
     &rt_conv2d_winograd, &rt_conv2d_tiled, &rt_conv2d_winograd4, &rt_conv2d_winograd2,
     &rt_conv2d_direct,   &rt_conv2d_gemm,  &rt_conv2d_plain,     NULL};
+
+bool rt_conv2d_usable(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
+                      enum rt_conv2d_part part, const struct rt_conv2d_variant *variant)
+{
+    return variant->supports(device, a, x, part) &&
+           !rt_device_avoids(device, rt_conv2d_part_name(part), variant->name);
+}
 
 static const struct rt_conv2d_variant *variant_of(const struct rt_device *device,
                                                   const struct rt_conv2d *a, struct rt_shape x,
@@ -31,10 +39,14 @@ static const struct rt_conv2d_variant *variant_of(const struct rt_device *device
         conv = RT_CONV_TILED;
     const bool automatic = conv == RT_CONV_AUTO;
     const struct rt_conv2d_variant *const *variant = choices[conv];
-    while (!(*variant)->supports(device, a, x, part) ||
-           (automatic && x.c * a->channels < (*variant)->least_filters[part]))
-        variant++;
-    return *variant;
+    for (; *variant; variant++)
+        if (rt_conv2d_usable(device, a, x, part, *variant) &&
+            !(automatic && x.c * a->channels < (*variant)->least_filters[part]))
+            return *variant;
+    for (variant = rt_conv2d_variants; *variant; variant++)
+        if (rt_conv2d_usable(device, a, x, part, *variant))
+            return *variant;
+    return &rt_conv2d_plain; /* avoided, too: the doctor said that the device is not fit */
 }
 
 const struct rt_conv2d_variant *rt_conv2d_taken(const struct rt_device *device,
@@ -169,4 +181,7 @@ const struct rt_op rt_op_conv2d = {
     .pools = pools,
     .backward = backward,
     .cost = cost,
+    .reference = rt_reference_conv2d,
+    .reference_data = rt_reference_conv2d_data,
+    .reference_parameter = rt_reference_conv2d_parameter,
 };

@@ -83,6 +83,14 @@ const struct rt_conv2d_variant *rt_conv2d_taken(const struct rt_device *device,
                                                 const struct rt_conv2d *attributes,
                                                 struct rt_shape x, enum rt_conv2d_part part);
 
+/* Whether a variant supports the part and is not avoided on this device. */
+bool rt_conv2d_usable(const struct rt_device *device, const struct rt_conv2d *attributes,
+                      struct rt_shape x, enum rt_conv2d_part part,
+                      const struct rt_conv2d_variant *variant);
+
+/* What the keys of a part begin with: "conv2d backward data". */
+const char *rt_conv2d_part_name(enum rt_conv2d_part part);
+
 /* NULL: there is none of that name. */
 const struct rt_conv2d_variant *rt_conv2d_find(const char *name);
 

@@ -9,6 +9,11 @@ static const char *const part_names[RT_CONV2D_PARTS] = {
     [RT_CONV2D_BACKWARD_WEIGHTS] = "conv2d backward weights",
 };
 
+const char *rt_conv2d_part_name(enum rt_conv2d_part part)
+{
+    return part_names[part];
+}
+
 void rt_conv2d_key(const struct rt_conv2d *a, struct rt_shape x, enum rt_conv2d_part part,
                    char key[RT_CHOICE_KEY_BYTES])
 {

@@ -2,6 +2,7 @@
 
 #include "ops/activation.h"
 #include "ops/share.h"
+#include "ops/reference.h"
 
 /* The tiles of cl/conv_transpose2d.cl. */
 #define TILE 2
@@ -224,4 +225,5 @@ const struct rt_op rt_op_conv_transpose2d = {
     .forward = forward,
     .backward = backward,
     .cost = cost,
+    .reference = rt_reference_conv_transpose2d,
 };

@@ -48,6 +48,9 @@ struct rt_cost {
 
 enum rt_direction { RT_FORWARD, RT_BACKWARD };
 
+struct rt_reference; /* ops/reference.h */
+struct rt_tile;
+
 struct rt_op {
     const char *name;
     size_t attributes_size;
@@ -76,6 +79,18 @@ struct rt_op {
     rt_status (*backward)(const struct rt_op_call *call);
     struct rt_cost (*cost)(const void *attributes, const struct rt_shape *x,
                            enum rt_direction direction);
+    /* Forward on the host, in double, for a tile of y. It reads the tile's images of x alone, and,
+     * where the operation couples images, of all of them the tile's channels alone. */
+    void (*reference)(struct rt_reference *r, const struct rt_tile *tile);
+    /* One element of the gradient by x, and by the first parameter [n, c, h, w], likewise, for
+     * r->x, r->p and the gradient dz, by y before its activation; *magnitude is the sum of the
+     * terms' absolute values. The former reads p and the image's dz alone, near the element; the
+     * latter channel n of dz and channel c of x alone, each given as the only one. NULL: what the
+     * backward pass computes is not looked at while a network trains. */
+    double (*reference_data)(const struct rt_reference *r, const double *dz, struct rt_shape place,
+                             double *magnitude);
+    double (*reference_parameter)(const struct rt_reference *r, const double *dz,
+                                  struct rt_shape place, double *magnitude);
     /* Whether, outside training, one operation does this one and the one before, whose output it
      * reads: the one before, with other attributes, which are filled in, and other parameters. May
      * be NULL: none does. */

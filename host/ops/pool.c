@@ -1,5 +1,6 @@
 #include "ops/op.h"
 #include "ops/share.h"
+#include "ops/reference.h"
 
 static const char *options(const void *attributes)
 {
@@ -60,4 +61,5 @@ const struct rt_op rt_op_pool = {
     .forward = forward,
     .backward = backward,
     .cost = cost,
+    .reference = rt_reference_pool,
 };

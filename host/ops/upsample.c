@@ -1,5 +1,6 @@
 #include "ops/op.h"
 #include "ops/share.h"
+#include "ops/reference.h"
 
 static const char *options(const struct rt_upsample *upsample)
 {
@@ -54,4 +55,5 @@ const struct rt_op rt_op_upsample = {
     .forward = forward,
     .backward = backward,
     .cost = cost,
+    .reference = rt_reference_upsample,
 };

@@ -50,7 +50,8 @@ struct rt_device; /* an open device: a context, an in-order queue, compiled prog
  * What is compiled for the device is kept in $XDG_CACHE_HOME/retort, else ~/.cache/retort, unless
  * its driver does so itself. RETORT_CACHE_DIR names another folder, then for any driver, or, empty,
  * none. The folder may be deleted at any time.
- * What `retort tune` measured is read from the device's profile in $XDG_CONFIG_HOME/retort, else
+ * What `retort tune` measured, and what `retort doctor` found to be wrong and replaced, is read
+ * from the device's profile in $XDG_CONFIG_HOME/retort, else
  * ~/.config/retort; RETORT_PROFILE_DIR names another folder, or, empty, none. A profile that cannot
  * be used is no error: a warning names it. Where it says nothing, and RETORT_PROFILE_DIR is not
  * empty, a profile that comes with retort for the platform's devices of the type may.

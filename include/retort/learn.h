@@ -73,6 +73,10 @@ struct rt_train_options {
      */
     size_t memory_limit;
 
+    /* Every so many steps, from the first on, a tile of one operation that the device computed is
+     * computed again on the host; 0: never. It changes no result. */
+    int self_check;
+
     const char *out;    /* the run folder */
     bool resume, force; /* continue the run there; or replace it */
 
@@ -116,7 +120,8 @@ struct rt_train_result {
  * before a file is written.
  * Errors: ARGUMENT (what does not make sense; a memory limit that is too low; a folder that holds a
  * run without resume or force, or such files that are not retort's; a teacher of other classes,
- * patch size or scaling), IO, FORMAT, DEVICE, MEMORY, DIVERGED (the loss is no number, at which
+ * patch size or scaling), IO, FORMAT, DEVICE (also where the self-check found that the device
+ * computes nonsense), MEMORY, DIVERGED (the loss is no number, at which
  * step; what was saved before stands), INTERRUPTED (saved; resume goes on). result may be NULL; it
  * is set on success. */
 rt_status rt_train(struct rt_device *device, const struct rt_train_options *options,

@@ -7,48 +7,6 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-/* Mean and variance of channel c over the batch; the running ones move as PyTorch's do. */
-static void statistics(struct reference *r, int c, double *mean, double *variance)
-{
-    const struct rt_batch_norm *a = r->attributes;
-    const struct rt_shape s = r->x_shape[0];
-    const double count = (double)s.n * s.h * s.w;
-    *mean = r->p[2][c];
-    *variance = r->p[3][c];
-    if (!r->training)
-        return;
-    double sum = 0, squares = 0;
-    for (int n = 0; n < s.n; n++)
-        for (int i = 0; i < s.h * s.w; i++)
-            sum += at(r->x[0], s, n, c, i / s.w, i % s.w);
-    *mean = sum / count;
-    for (int n = 0; n < s.n; n++)
-        for (int i = 0; i < s.h * s.w; i++)
-            squares += pow(at(r->x[0], s, n, c, i / s.w, i % s.w) - *mean, 2);
-    *variance = squares / count;
-    r->p[2][c] += (double)a->momentum * (*mean - r->p[2][c]);
-    r->p[3][c] += (double)a->momentum * (squares / fmax(count - 1, 1) - r->p[3][c]);
-}
-
-static void reference_batch_norm(struct reference *r)
-{
-    const struct rt_batch_norm *a = r->attributes;
-    const struct rt_shape s = r->y_shape;
-    for (int c = 0; c < s.c; c++) {
-        double mean, variance;
-        statistics(r, c, &mean, &variance);
-        for (int n = 0; n < s.n; n++)
-            for (int i = 0; i < s.h; i++)
-                for (int j = 0; j < s.w; j++) {
-                    double x =
-                        (at(r->x[0], s, n, c, i, j) - mean) / sqrt(variance + (double)a->epsilon);
-                    double z = r->p[0][c] * x + r->p[1][c];
-                    set(r->y, s, n, c, i, j,
-                        reference_activation(r, &a->activation, z, n, c, i, j));
-                }
-    }
-}
-
 static const struct rt_batch_norm plain = {.momentum = 0.1f, .epsilon = 1e-3f},
                                   relu = {0.1f, 1e-3f, {.relu = true}},
                                   dropping = {0.3f, 1e-3f, {.relu = true, .dropout = 0.2f}};
@@ -60,7 +18,6 @@ static void check(const char *name, const struct rt_batch_norm *attributes, stru
                                .op = &rt_op_batch_norm,
                                .attributes = attributes,
                                .x = {x},
-                               .reference = reference_batch_norm,
                                .training = training});
 }
 
@@ -80,7 +37,7 @@ static void agrees_with_the_reference(void **state)
 }
 
 /* Values far from 0, whose squares would swallow their variance in single precision. */
-static void move_away(struct reference *r)
+static void move_away(struct rt_reference *r)
 {
     for (size_t i = 0; i < rt_shape_size(r->x_shape[0]); i++)
         r->x[0][i] = (double)(float)(r->x[0][i] + 3000);
@@ -93,7 +50,6 @@ static void keeps_the_variance_of_large_values(void **state)
                                .op = &rt_op_batch_norm,
                                .attributes = &plain,
                                .x = {{3, 2, 65, 70}},
-                               .reference = reference_batch_norm,
                                .training = true,
                                .tolerance = 2e-4,
                                .prepare = move_away});

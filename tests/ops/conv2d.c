@@ -2,28 +2,6 @@
 
 #include <stdio.h>
 
-/* y = act(bias + sum of w * x), straight from the definition. */
-static void reference(struct reference *r)
-{
-    const struct rt_conv2d *a = r->attributes;
-    struct rt_shape in = r->x_shape[0], out = r->y_shape, filter = r->parameters[0].shape;
-    int pad = a->kernel / 2;
-    for (int n = 0; n < out.n; n++)
-        for (int o = 0; o < out.c; o++)
-            for (int i = 0; i < out.h; i++)
-                for (int j = 0; j < out.w; j++) {
-                    double sum = a->bias ? r->p[1][o] : 0;
-                    for (int c = 0; c < in.c; c++)
-                        for (int u = 0; u < a->kernel; u++)
-                            for (int v = 0; v < a->kernel; v++)
-                                sum += at(r->p[0], filter, o, c, u, v) *
-                                       at(r->x[0], in, n, c, i * a->stride + u - pad,
-                                          j * a->stride + v - pad);
-                    set(r->y, out, n, o, i, j,
-                        reference_activation(r, &a->activation, sum, n, o, i, j));
-                }
-}
-
 static const struct rt_activation none, relu = {.relu = true}, full = {true, 0.2f};
 
 static void check_as(enum rt_conv conv, struct rt_shape x, int channels, int kernel, int stride,
@@ -40,7 +18,6 @@ static void check_as(enum rt_conv conv, struct rt_shape x, int channels, int ker
                                    .op = &rt_op_conv2d,
                                    .attributes = &attributes,
                                    .x = {x},
-                                   .reference = reference,
                                    .training = training,
                                    .conv = conv});
 }

@@ -6,21 +6,6 @@
 
 #include "base/memory.h"
 
-static void reference(struct reference *r)
-{
-    struct rt_shape in = r->x_shape[0], out = r->y_shape, filter = r->parameters[0].shape;
-    for (int n = 0; n < out.n; n++)
-        for (int o = 0; o < out.c; o++)
-            for (int i = 0; i < out.h; i++)
-                for (int j = 0; j < out.w; j++) {
-                    double sum = r->p[1][o];
-                    for (int c = 0; c < in.c; c++)
-                        sum += at(r->p[0], filter, c, o, i % 2, j % 2) *
-                               at(r->x[0], in, n, c, i / 2, j / 2);
-                    set(r->y, out, n, o, i, j, sum);
-                }
-}
-
 static void check(struct rt_shape x, int channels)
 {
     struct rt_conv_transpose2d attributes = {channels};
@@ -30,7 +15,6 @@ static void check(struct rt_shape x, int channels)
                                .op = &rt_op_conv_transpose2d,
                                .attributes = &attributes,
                                .x = {x},
-                               .reference = reference,
                                .training = true});
 }
 

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "ops/check.h"
-#include "ops/loss.h"
+#include "ops/reference/training.h"
 
 #define DIFFERENCES 40 /* elements of a gradient that are checked by differences */
 
@@ -70,112 +70,12 @@ static void problem_finish(struct problem *p)
     free(p->labels);
 }
 
-/* --- the reference: the definitions of retort/loss.h, term by term, in double --------------- */
-
-/* probabilities[c] and their logarithms of pixel i at temperature T. */
-static void soften(const struct problem *p, const double *logits, size_t i, double temperature,
-                   double *probability, double *logarithm)
-{
-    double largest = -INFINITY, z = 0;
-    for (int c = 0; c < p->shape.c; c++)
-        largest = fmax(largest, logits[place(p, i, c)] / temperature);
-    for (int c = 0; c < p->shape.c; c++)
-        z += exp(logits[place(p, i, c)] / temperature - largest);
-    for (int c = 0; c < p->shape.c; c++) {
-        logarithm[c] = logits[place(p, i, c)] / temperature - largest - log(z);
-        probability[c] = exp(logarithm[c]);
-    }
-}
-
-static bool has_class(const struct problem *p, size_t i)
-{
-    return p->labels[i] < p->shape.c;
-}
-
-/* Cross-entropy, or the focal loss. */
-static double reference_weighted(const struct problem *p, bool focal)
-{
-    double probability[RT_CLASSES_MAX], logarithm[RT_CLASSES_MAX], sum = 0, weights = 0;
-    for (size_t i = 0; i < problem_pixels(p); i++) {
-        if (!has_class(p, i))
-            continue;
-        const double weight = (double)p->loss.weights[p->labels[i]];
-        soften(p, p->x, i, 1, probability, logarithm);
-        weights += weight;
-        sum -= weight * logarithm[p->labels[i]] *
-               (focal ? 0.25 * pow(1 - probability[p->labels[i]], 2) : 1);
-    }
-    return weights > 0 ? sum / weights : 0;
-}
-
-static double reference_dice(const struct problem *p)
-{
-    double probability[RT_CLASSES_MAX], logarithm[RT_CLASSES_MAX], mean = 0;
-    double both[RT_CLASSES_MAX] = {0}, predicted[RT_CLASSES_MAX] = {0}, truth[RT_CLASSES_MAX] = {0};
-    for (size_t i = 0; i < problem_pixels(p); i++) {
-        if (!has_class(p, i))
-            continue;
-        soften(p, p->x, i, 1, probability, logarithm);
-        both[p->labels[i]] += probability[p->labels[i]];
-        truth[p->labels[i]] += 1;
-        for (int c = 0; c < p->shape.c; c++)
-            predicted[c] += probability[c];
-    }
-    for (int c = 0; c < p->shape.c; c++)
-        mean += (2 * both[c] + 1) / (predicted[c] + truth[c] + 1) / p->shape.c;
-    return 1 - mean;
-}
-
-static double reference_soft_pixel(const struct problem *p, size_t i)
-{
-    const double temperature = (double)p->loss.temperature;
-    double own[RT_CLASSES_MAX], own_log[RT_CLASSES_MAX], sum = 0;
-    double taught[RT_CLASSES_MAX], taught_log[RT_CLASSES_MAX], target[RT_CLASSES_MAX] = {0};
-    if (p->loss.soft == RT_SOFT_LOGITS) {
-        for (int c = 0; c < p->shape.c; c++) {
-            double difference = p->x[place(p, i, c)];
-            for (int k = 0; k < p->teachers; k++)
-                difference -= p->t[k][place(p, i, c)] / p->teachers;
-            sum += difference * difference;
-        }
-        return sum;
-    }
-    soften(p, p->x, i, temperature, own, own_log);
-    for (int k = 0; k < p->teachers; k++) {
-        soften(p, p->t[k], i, temperature, taught, taught_log);
-        for (int c = 0; c < p->shape.c; c++)
-            target[c] += taught[c] / p->teachers;
-    }
-    for (int c = 0; c < p->shape.c; c++)
-        if (target[c] > 0)
-            sum += target[c] * (log(target[c]) - own_log[c]);
-    return temperature * temperature * sum;
-}
-
 static struct rt_loss_values reference(const struct problem *p)
 {
-    struct rt_loss_values v = {0};
-    const enum rt_hard_loss hard = p->loss.hard;
-    size_t count = 0;
-    if (hard == RT_HARD_CE)
-        v.hard += reference_weighted(p, false);
-    if (hard == RT_HARD_FOCAL || hard == RT_HARD_DICE_FOCAL)
-        v.hard += reference_weighted(p, true);
-    if (hard == RT_HARD_DICE || hard == RT_HARD_DICE_FOCAL)
-        v.hard += reference_dice(p);
-    v.total = v.hard;
-    if (p->loss.soft == RT_SOFT_NONE)
-        return v;
-    for (size_t i = 0; i < problem_pixels(p); i++) {
-        if (has_class(p, i) || p->labels[i] == RT_LABEL_UNKNOWN) {
-            v.soft += reference_soft_pixel(p, i);
-            count++;
-        }
-    }
-    v.soft = count > 0 ? v.soft / (double)count : 0;
-    const double alpha = (double)p->loss.alpha;
-    v.total = alpha * v.hard + (1 - alpha) * v.soft;
-    return v;
+    struct rt_loss_reference r = {p->loss, p->shape, p->teachers, p->x, {NULL}, p->labels};
+    for (int k = 0; k < p->teachers; k++)
+        r.t[k] = p->t[k];
+    return rt_reference_loss(&r);
 }
 
 /* --- the device ------------------------------------------------------------------------------ */

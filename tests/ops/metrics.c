@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/loss.h"
 #include "ops/metrics.h"
+#include "ops/reference/training.h"
 
 static const struct rt_shape shapes[] = {
     {1, 1, 1, 1}, {2, 2, 3, 7}, {3, 6, 5, 13}, {1, 19, 16, 16}, {2, 32, 9, 11}, {2, 6, 131, 127},
@@ -81,23 +82,12 @@ static double *logit(const struct fixture *f, size_t i, int c)
 
 static int reference_class(const struct fixture *f, size_t i)
 {
-    int class = 0;
-    double largest = -INFINITY;
-    for (int c = 0; c < f->shape.c; c++) {
-        if (*logit(f, i, c) > largest) {
-            largest = *logit(f, i, c);
-            class = c;
-        }
-    }
-    return class;
+    return rt_reference_class(f->logits, f->shape, i);
 }
 
 static double reference_probability(const struct fixture *f, size_t i, int c)
 {
-    double z = 0;
-    for (int j = 0; j < f->shape.c; j++)
-        z += exp(*logit(f, i, j) - *logit(f, i, c));
-    return 1 / z;
+    return rt_reference_probability(f->logits, f->shape, i, c);
 }
 
 /* Counters between guard words, at a start that is not 0: what is counted must be added. */

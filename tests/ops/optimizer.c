@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "ops/check.h"
 #include "ops/optimizer.h"
+#include "ops/reference/training.h"
 
 #define STEPS 5
 #define RATE 0.05f
@@ -25,27 +26,6 @@ static double *random_values(size_t count, uint64_t stream)
     for (size_t i = 0; i < count; i++)
         values[i] = (double)rt_random_normal(&random);
     return values;
-}
-
-/* The published formulae, one parameter at a time: w with gradient g and moments m and v. */
-static void reference_step(const struct rt_optimizer *o, double *w, double g, double *m, double *v,
-                           int t)
-{
-    const double rate = (double)RATE, decay = (double)o->decay;
-    const double beta1 = (double)o->beta1, beta2 = (double)o->beta2;
-    if (o->kind == RT_SGD) {
-        *m = (double)o->momentum * *m + g + decay * *w;
-        *w -= rate * *m;
-        return;
-    }
-    if (o->kind == RT_ADAMW)
-        *w -= rate * decay * *w;
-    else
-        g += decay * *w;
-    *m = beta1 * *m + (1 - beta1) * g;
-    *v = beta2 * *v + (1 - beta2) * g * g;
-    const double mean = *m / (1 - pow(beta1, t)), square = *v / (1 - pow(beta2, t));
-    *w -= rate * mean / (sqrt(square) + (double)o->epsilon);
 }
 
 static void compare(const struct guarded *slab, const double *want, const char *name)
@@ -76,7 +56,8 @@ static void check_steps(struct rt_device *device, const struct rt_optimizer *opt
         assert_ok(rt_optimizer_step(device, optimizer, w.tensor.buffer, g.tensor.buffer, moments,
                                     count, RATE, (uint64_t)t));
         for (size_t i = 0; i < count; i++)
-            reference_step(optimizer, &weights[i], gradients[i], &means[i], &squares[i], t);
+            rt_reference_optimizer(optimizer, (double)RATE, t, gradients[i], &weights[i], &means[i],
+                                   &squares[i]);
         compare(&w, weights, "parameters");
         compare(&m, means, "first moment");
         if (moments[1])
