@@ -8,7 +8,8 @@
 #include "base/memory.h"
 #include "base/random.h"
 
-#define DIFFERENCES 60 /* elements of a tensor that are checked by differences */
+#define DIFFERENCES 60    /* elements of a tensor that are checked by differences */
+#define SMALL_FLOPS 40000 /* of a forward pass: seconds on an interpreter */
 
 struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap)
 {
@@ -393,7 +394,28 @@ double reference_activation(const struct reference *r, const struct rt_activatio
     return bits < threshold ? 0 : value * 65536.0 / (65536.0 - threshold);
 }
 
-struct rt_device *check_device(size_t index)
+/* As a CPU with AVX-512 has it, one with AVX, a GPU, and a device that has nothing. */
+static const struct variant {
+    const char *name;
+    int vector, group;
+} variants[] = {{"16x1", 16, 1}, {"8x1", 8, 1}, {"4x64", 4, 64}, {"1x8", 1, 8}};
+
+static const char *wanted_variants(void)
+{
+    const char *wanted = getenv("RETORT_TEST_VARIANTS");
+    return wanted ? wanted : "";
+}
+
+/* The one that RETORT_TEST_VARIANTS names, if it names one. */
+static const struct variant *only_variant(void)
+{
+    for (size_t i = 0; i < RT_COUNT(variants); i++)
+        if (strcmp(wanted_variants(), variants[i].name) == 0)
+            return &variants[i];
+    return NULL;
+}
+
+static struct rt_device *open_device(size_t index, const struct variant *variant)
 {
     struct rt_device_info *devices;
     size_t count;
@@ -404,8 +426,15 @@ struct rt_device *check_device(size_t index)
         char which[24];
         snprintf(which, sizeof which, "%zu", index);
         assert_ok(rt_device_open(&device, which));
+        if (variant)
+            rt_device_force(device, variant->vector, variant->group);
     }
     return device;
+}
+
+struct rt_device *check_device(size_t index)
+{
+    return open_device(index, only_variant());
 }
 
 void check_any_device(void)
@@ -424,15 +453,28 @@ void check_any_device(void)
 
 struct rt_device *check_variant(size_t index)
 {
-    /* As a CPU with AVX-512 has it, one with AVX, a GPU, and a device that has nothing. */
-    static const struct {
-        int vector, group;
-    } shapes[] = {{16, 1}, {8, 1}, {4, 64}, {1, 8}};
-    struct rt_device *device = check_device(index / RT_COUNT(shapes));
-    if (device)
-        rt_device_force(device, shapes[index % RT_COUNT(shapes)].vector,
-                        shapes[index % RT_COUNT(shapes)].group);
-    return device;
+    static struct rt_random random = {0};
+    static size_t drawn;
+    if (only_variant())
+        return check_device(index);
+    if (strcmp(wanted_variants(), "drawn") != 0)
+        return open_device(index / RT_COUNT(variants), &variants[index % RT_COUNT(variants)]);
+    if (index == 0)
+        drawn = rt_random_below(&random, RT_COUNT(variants));
+    return open_device(index, &variants[drawn]);
+}
+
+bool check_small(void)
+{
+    const char *small = getenv("RETORT_TEST_SMALL");
+    return small && *small;
+}
+
+/* CLBlast pads small matrices to large ones. */
+static bool is_too_large(const struct op_case *test)
+{
+    const double flops = test->op->cost(test->attributes, test->x, RT_FORWARD).flops;
+    return check_small() && flops > (test->conv == RT_CONV_GEMM ? 100 : SMALL_FLOPS);
 }
 
 void check_op(const struct op_case *test)
@@ -440,6 +482,8 @@ void check_op(const struct op_case *test)
     struct expected expected = {0};
     struct rt_device *device;
     check_any_device();
+    if (is_too_large(test))
+        return;
     expect(test, &expected);
     for (size_t i = 0; (device = check_variant(i)); i++) {
         struct run run = {.test = test, .expected = &expected, .device = device};

@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""The kernels of an operation under Oclgrind, which sees every access to memory: none outside a buffer,
+none that races with another, nothing uninitialised that decides or is stored where it is read.
+
+usage: oclgrind.py IMPLEMENTATIONS COMMON_CL PROGRAM VARIANT NAME...
+
+The program's tests run on small tensors in this variant, and every kernel must have run that is in a
+file beside common.cl whose name begins with one of these.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+# Memory that is not initialised is looked for in code without vectors alone: where Clang fills up a
+# vector with undefined lanes, as it does for `v.lo = ...`, Oclgrind 21.10 reads wildly itself.
+SCALAR = "1x8"
+
+
+def kernels_of(folder, names):
+    kernels = set()
+    for path in folder.glob("*.cl"):
+        if path.name.startswith(tuple(names)):
+            kernels.update(re.findall(r"^__kernel\b[^;{]*?void\s+(\w+)\(", path.read_text(), re.M))
+    return kernels
+
+
+def run(implementations, program, variant, log):
+    checks = ["--data-races", "--inst-counts", "--log", log]
+    if variant == SCALAR:
+        checks.append("--uninitialized")
+    environment = dict(os.environ, RETORT_TEST_SMALL="1", RETORT_TEST_VARIANTS=variant)
+    return subprocess.run([implementations, "run", "oclgrind", *checks, program], check=False,
+                          stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def main():
+    implementations, common, program, variant, *names = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        log = pathlib.Path(folder) / "report"
+        done = run(implementations, program, variant, log)
+        report = log.read_text(errors="replace").strip() if log.exists() else ""
+    ran = set(re.findall(r"^Instructions executed for kernel '(\w+)'", done.stdout, re.M))
+    if done.returncode:
+        return done.returncode
+    if report:
+        print("Oclgrind reports:\n%s" % report[:20000])
+        return 1
+    missing = kernels_of(pathlib.Path(common).parent, names) - ran
+    if missing:
+        print("no test ran the kernels %s" % ", ".join(sorted(missing)))
+        return 1
+    print("%d kernels ran without a report: %s" % (len(ran), ", ".join(sorted(ran))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
