@@ -12,7 +12,6 @@ import pathlib
 import re
 import subprocess
 import sys
-import tempfile
 
 # Memory that is not initialised is looked for in code without vectors alone: where Clang fills up a
 # vector with undefined lanes, as it does for `v.lo = ...`, Oclgrind 21.10 reads wildly itself.
@@ -27,26 +26,29 @@ def kernels_of(folder, names):
     return kernels
 
 
-def run(implementations, program, variant, log):
-    checks = ["--data-races", "--inst-counts", "--log", log]
+def run(implementations, program, variant):
+    """The program's exit status, what it printed, and what it and Oclgrind complained of."""
+    checks = ["--data-races", "--inst-counts"]
     if variant == SCALAR:
         checks.append("--uninitialized")
     environment = dict(os.environ, RETORT_TEST_SMALL="1", RETORT_TEST_VARIANTS=variant)
-    return subprocess.run([implementations, "run", "oclgrind", *checks, program], check=False,
-                          stdout=subprocess.PIPE, text=True, env=environment)
+    # Not --log: every context begins that file anew.
+    done = subprocess.run([implementations, "run", "oclgrind", *checks, program], check=False,
+                          capture_output=True, text=True, errors="replace", env=environment)
+    return done.returncode, done.stdout, done.stderr
 
 
 def main():
     implementations, common, program, variant, *names = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as folder:
-        log = pathlib.Path(folder) / "report"
-        done = run(implementations, program, variant, log)
-        report = log.read_text(errors="replace").strip() if log.exists() else ""
-    ran = set(re.findall(r"^Instructions executed for kernel '(\w+)'", done.stdout, re.M))
-    if done.returncode:
-        return done.returncode
-    if report:
-        print("Oclgrind reports:\n%s" % report[:20000])
+    status, printed, complaints = run(implementations, program, variant)
+    ran = set(re.findall(r"^Instructions executed for kernel '(\w+)'", printed, re.M))
+    print("\n".join(line for line in printed.splitlines() if line.startswith("[")))
+    sys.stdout.flush()
+    print(complaints[:20000], file=sys.stderr)
+    if status:
+        return status
+    if re.search(r"^\tKernel: |OCLGRIND FATAL ERROR|Oclgrind - ", complaints, re.M):
+        print("Oclgrind reports what stands above")
         return 1
     missing = kernels_of(pathlib.Path(common).parent, names) - ran
     if missing:

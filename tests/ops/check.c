@@ -11,43 +11,57 @@
 #define DIFFERENCES 60    /* elements of a tensor that are checked by differences */
 #define SMALL_FLOPS 40000 /* of a forward pass: seconds on an interpreter */
 
+void words_fill(struct rt_buffer *buffer, uint32_t word)
+{
+    const size_t bytes = rt_buffer_bytes(buffer);
+    uint32_t *words = malloc(bytes);
+    for (size_t i = 0; i < bytes / sizeof *words; i++)
+        words[i] = word;
+    assert_ok(rt_buffer_write(buffer, 0, bytes, words));
+    free(words);
+}
+
 struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap)
 {
-    static uint32_t poison = POISON;
-    struct guarded g = {.poison = poison++};
+    static uint32_t word = POISON;
+    struct guarded g = {.poison = word++};
     g.tensor.shape = shape;
     g.tensor.offset = RT_TENSOR_GUARD;
     g.tensor.plane = (size_t)shape.h * (size_t)shape.w + gap;
     g.tensor.stride = (size_t)shape.c * g.tensor.plane + gap;
     g.floats = (size_t)shape.n * g.tensor.stride + 2 * RT_TENSOR_GUARD;
     assert_ok(rt_buffer_create(&g.tensor.buffer, device, g.floats * sizeof(float)));
-    assert_ok(rt_buffer_fill(g.tensor.buffer, 0, g.floats * sizeof(float), g.poison));
+    words_fill(g.tensor.buffer, g.poison);
     return g;
+}
+
+/* Whether float i of the buffer is an element of the tensor. */
+static bool is_inside(const struct rt_tensor *t, size_t i)
+{
+    const size_t place = i - t->offset; /* wraps before the tensor */
+    return i >= t->offset && place < (size_t)t->shape.n * t->stride &&
+           place % t->stride < (size_t)t->shape.c * t->plane &&
+           place % t->stride % t->plane < (size_t)t->shape.h * (size_t)t->shape.w;
 }
 
 void guarded_write(const struct guarded *g, const double *from)
 {
-    size_t size = rt_shape_size(g->tensor.shape);
-    float *values = calloc(size, sizeof *values);
-    for (size_t i = 0; i < size; i++)
-        values[i] = (float)from[i];
-    assert_ok(rt_tensor_write(&g->tensor, values));
-    free(values);
+    float *floats = malloc(g->floats * sizeof *floats);
+    assert_ok(rt_buffer_read(g->tensor.buffer, 0, g->floats * sizeof *floats, floats));
+    for (size_t i = 0; i < g->floats; i++)
+        if (is_inside(&g->tensor, i))
+            floats[i] = (float)*from++;
+    assert_ok(rt_buffer_write(g->tensor.buffer, 0, g->floats * sizeof *floats, floats));
+    free(floats);
 }
 
 float *guarded_read(const struct guarded *g, const char *name)
 {
     uint32_t *words = calloc(g->floats, sizeof *words);
     assert_ok(rt_buffer_read(g->tensor.buffer, 0, g->floats * sizeof *words, words));
-    const struct rt_tensor *t = &g->tensor;
-    for (size_t i = 0; i < g->floats; i++) {
-        size_t place = i - t->offset; /* wraps before the tensor */
-        bool inside = i >= t->offset && place < (size_t)t->shape.n * t->stride &&
-                      place % t->stride < (size_t)t->shape.c * t->plane &&
-                      place % t->stride % t->plane < (size_t)t->shape.h * (size_t)t->shape.w;
-        if (!inside && words[i] != g->poison)
+    for (size_t i = 0; i < g->floats; i++)
+        if (!is_inside(&g->tensor, i) && words[i] != g->poison)
             fail_msg("%s: word %zu outside the tensor was overwritten", name, i);
-    }
     free(words);
     float *values = calloc(rt_shape_size(g->tensor.shape) + 1, sizeof *values);
     assert_ok(rt_tensor_read(&g->tensor, values));

@@ -65,6 +65,10 @@ struct guarded {
 struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap);
 void guarded_write(const struct guarded *g, const double *from);
 
+/* Writes the word all over a buffer. This and guarded_write() write whole buffers at once, because
+ * Oclgrind takes what the host does not write along with the rest for uninitialised. */
+void words_fill(struct rt_buffer *buffer, uint32_t word);
+
 /* The tensor's values, released by free(); fails where a word around them changed. */
 float *guarded_read(const struct guarded *g, const char *name);
 

@@ -25,7 +25,7 @@ static struct guarded vectors_create(struct rt_device *device, size_t vectors)
     struct guarded g = guarded_create(device, (struct rt_shape){1, 1, 1, floats}, 0);
     g.tensor.offset = 0;
     g.poison -= 0x40000000;
-    assert_ok(rt_buffer_fill(g.tensor.buffer, 0, g.floats * sizeof(float), g.poison));
+    words_fill(g.tensor.buffer, g.poison);
     return g;
 }
 
