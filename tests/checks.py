@@ -7,9 +7,10 @@ import sys
 SKIPPED = 77  # meson's exit status for it
 
 
-def run(*command, status=0):
-    """What the command prints to stdout and stderr; fails unless it ends with this status."""
-    environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")  # as tests/program.c
+def run(*command, status=0, **variables):
+    """What the command prints to stdout and stderr; fails unless it ends with this status. It has
+    these variables in its environment."""
+    environment = dict(os.environ, ASAN_OPTIONS="detect_leaks=0", **variables)  # as tests/program.c
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False,
                           env=environment)
     assert done.returncode == status, "%s ends with %d, not %d:\n%s%s" % (

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/child.h"
@@ -133,6 +134,75 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(rt_choices_count(choices), 2);
     assert_same_choice(rt_choices_find(choices, forward.key), &changed);
     assert_same_choice(rt_choices_find(choices, backward.key), &backward);
+    rt_choices_destroy(choices);
+    assert_int_equal(warnings, 0);
+}
+
+/* Each has read the profile before the other wrote it. */
+static void what_others_write_is_kept(void **state)
+{
+    (void)state;
+    struct rt_choices *first, *second;
+    struct rt_choice theirs = forward, new = backward;
+    forget_warnings();
+    write_two();
+    assert_ok(rt_choices_create(&first, &info));
+    assert_ok(rt_choices_create(&second, &info));
+    theirs.count = 1;
+    snprintf(new.key, sizeof new.key, "gemm");
+    assert_ok(rt_choices_set(first, &theirs));
+    assert_ok(rt_choices_set(second, &new));
+    assert_ok(rt_choices_write(first, &info));
+    assert_ok(rt_choices_write(second, &info));
+    rt_choices_destroy(first);
+    rt_choices_destroy(second);
+    assert_ok(rt_choices_create(&first, &info));
+    assert_int_equal(rt_choices_count(first), 3);
+    assert_same_choice(rt_choices_find(first, forward.key), &theirs);
+    assert_same_choice(rt_choices_find(first, backward.key), &backward);
+    assert_same_choice(rt_choices_find(first, "gemm"), &new);
+    rt_choices_destroy(first);
+    assert_int_equal(warnings, 0);
+}
+
+enum { WRITERS = 4, WRITES = 25 };
+
+/* The exit status of a process that writes a choice after the other. */
+static int write_many(int writer)
+{
+    struct rt_choices *choices;
+    struct rt_choice choice = forward;
+    if (rt_choices_create(&choices, &info) < 0)
+        return 1;
+    for (int i = 0; i < WRITES; i++) {
+        snprintf(choice.key, sizeof choice.key, "%d of writer %d", i, writer);
+        if (rt_choices_set(choices, &choice) < 0 || rt_choices_write(choices, &info) < 0)
+            return 1;
+    }
+    rt_choices_destroy(choices);
+    return 0;
+}
+
+static void processes_share_a_profile(void **state)
+{
+    (void)state;
+    struct rt_choices *choices;
+    pid_t processes[WRITERS];
+    int result;
+    forget_warnings();
+    write_two();
+    for (int i = 0; i < WRITERS; i++) {
+        processes[i] = fork();
+        assert_true(processes[i] >= 0);
+        if (processes[i] == 0)
+            _exit(write_many(i));
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(waitpid(processes[i], &result, 0), processes[i]);
+        assert_int_equal(result, 0);
+    }
+    assert_ok(rt_choices_create(&choices, &info));
+    assert_int_equal(rt_choices_count(choices), 2 + WRITERS * WRITES);
     rt_choices_destroy(choices);
     assert_int_equal(warnings, 0);
 }
@@ -569,6 +639,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
+        cmocka_unit_test(what_others_write_is_kept),
+        cmocka_unit_test(processes_share_a_profile),
         cmocka_unit_test(cut_off_profiles_are_ignored),
         cmocka_unit_test(large_profiles_take_no_time),
         cmocka_unit_test(damaged_and_foreign_profiles_are_ignored),

@@ -4,36 +4,33 @@ cannot be written. The program is $RETORT_PROGRAM.
 
 usage: faults.py [KILLS]     of training and of distillation each; 5 if not given
 """
-import json
+import fcntl
 import os
 import pathlib
 import random
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
 import checks
+from run_files import SMALL, expect_same_run, expect_whole_files
 
 RETORT = os.environ["RETORT_PROGRAM"]
 EPOCHS = 60
 EPOCH_SECONDS = 0.05  # about
-# One step an epoch: the run saves all the time.
-SMALL = ("--data", "synth:1", "--split", "patch", "--patch", "64", "--model", "unet:2,depth=1",
-         "--batch", "4096", "--augment")
 SHORT = SMALL + ("--epochs", EPOCHS)
 ENDLESS = SMALL + ("--schedule", "constant", "--epochs", "1000000")
 KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 5
 SEED = 20
 
 
-def start(*arguments, before=()):
+def start(*arguments, before=(), **variables):
     return subprocess.Popen([*before, RETORT, *map(str, arguments)], stderr=subprocess.PIPE, text=True,
                             stdout=subprocess.DEVNULL,
-                            env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+                            env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0", **variables))
 
 
 def kill(process):
@@ -42,29 +39,6 @@ def kill(process):
 
 
 # --- kills ----------------------------------------------------------------------------------
-
-
-def is_whole(path):
-    """Whether one of a run's own files is all that it should be."""
-    content = path.read_bytes()
-    if path.suffix == ".safetensors":
-        size = struct.unpack("<Q", content[:8])[0]
-        header = json.loads(content[8:8 + size])
-        ends = [entry["data_offsets"][1] for name, entry in header.items()
-                if name != "__metadata__"]
-        return 8 + size + max(ends) == len(content)
-    if path.name == "log.csv":
-        rows = content.decode().splitlines()
-        return content.endswith(b"\n") and all(row.count(",") == 7 for row in rows)
-    if path.suffix == ".json":
-        return isinstance(json.loads(content), dict)
-    return True
-
-
-def expect_whole_files(run):
-    for path in run.glob("*"):
-        if path.is_file() and not path.name.endswith(".tmp"):
-            assert is_whole(path), "%s is half-written" % path
 
 
 def wait_for_epoch(process, epoch):
@@ -99,20 +73,6 @@ def finish_with_kills(command, run, kills, seconds):
 
 def resume(run):
     return ("--resume",) if (run / "config.json").exists() else ()
-
-
-def expect_same_run(run, other):
-    """The same bits in all but the times."""
-    for name in ("best.safetensors", "last.safetensors"):
-        assert (run / name).read_bytes() == (other / name).read_bytes(), "%s differs" % name
-    logs = [[row.split(",")[:5] for row in (folder / "log.csv").read_text().splitlines()]
-            for folder in (run, other)]
-    assert logs[0] == logs[1], "log.csv differs"
-    verdicts = [json.loads((folder / "eval" / "metrics.json").read_text())["confusion"]
-                for folder in (run, other)]
-    assert verdicts[0] == verdicts[1], "the verdicts differ"
-    left = [path.name for path in run.iterdir() if path.suffix == ".tmp" or path.name == ".lock"]
-    assert not left, "%s are left" % left
 
 
 def check_kills(command, name):
@@ -163,6 +123,45 @@ def a_second_writer_is_refused():
         second.kill()
     assert second.returncode == 130, error
     assert not (run / ".lock").exists()
+
+
+def two_share_caches_and_a_device():
+    """Each comes to the bits that it comes to alone."""
+    shared = {"RETORT_CACHE_DIR": str(FOLDER / "cache"), "RETORT_PROFILE_DIR": str(FOLDER / "profile")}
+    both = [(FOLDER / ("shared-" + seed), start("train", *SHORT, "--seed", seed, "--out",
+                                                FOLDER / ("shared-" + seed), **shared))
+            for seed in "12"]
+    for _, process in both:
+        error = process.communicate()[1]
+        assert process.returncode == 0, error
+    assert any((FOLDER / "cache").iterdir()), "the cache was not used"
+    for (run, _), seed in zip(both, "12"):
+        alone = FOLDER / "alone"
+        checks.run(RETORT, "train", *SHORT, "--seed", seed, "--out", alone)
+        expect_same_run(alone, run)
+        shutil.rmtree(alone)
+
+
+def evaluations_into_one_folder_wait_for_each_other():
+    out = FOLDER / "verdict"
+    command = ("eval", "--model", FOLDER / "shared-1" / "best.safetensors", "--out", out)
+    started = time.monotonic()
+    checks.run(RETORT, *command)
+    seconds = time.monotonic() - started
+    shutil.rmtree(out)
+    out.mkdir()
+    with open(out / ".verdict.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = start(*command)
+        time.sleep(2 * seconds)
+        try:
+            assert process.poll() is None and os.listdir(out) == [".verdict.lock"], os.listdir(out)
+        except AssertionError:
+            kill(process)
+            raise
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 0, error
+    assert (out / "metrics.json").exists() and not (out / ".verdict.lock").exists()
 
 
 # --- a folder that goes away --------------------------------------------------------------------
@@ -234,6 +233,8 @@ def main():
         checks.main((killed_trainings_come_to_the_same_bits,
                      killed_distillations_come_to_the_same_bits,
                      a_second_writer_is_refused,
+                     two_share_caches_and_a_device,
+                     evaluations_into_one_folder_wait_for_each_other,
                      a_folder_moved_under_way_ends_the_run,
                      a_folder_that_becomes_read_only_ends_the_run))
 

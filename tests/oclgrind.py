@@ -16,6 +16,9 @@ import sys
 # Memory that is not initialised is looked for in code without vectors alone: where Clang fills up a
 # vector with undefined lanes, as it does for `v.lo = ...`, Oclgrind 21.10 reads wildly itself.
 SCALAR = "1x8"
+# Nor here: the library clears a part of the loss's sums between kernels, whereupon Oclgrind takes the
+# other part for uninitialised (ShadowMemory::allocate in its hostMemoryStore).
+CLEARED = "loss"
 
 
 def kernels_of(folder, names):
@@ -26,10 +29,10 @@ def kernels_of(folder, names):
     return kernels
 
 
-def run(implementations, program, variant):
+def run(implementations, program, variant, names):
     """The program's exit status, what it printed, and what it and Oclgrind complained of."""
     checks = ["--data-races", "--inst-counts"]
-    if variant == SCALAR:
+    if variant == SCALAR and CLEARED not in names:
         checks.append("--uninitialized")
     environment = dict(os.environ, RETORT_TEST_SMALL="1", RETORT_TEST_VARIANTS=variant)
     # Not --log: every context begins that file anew.
@@ -40,7 +43,7 @@ def run(implementations, program, variant):
 
 def main():
     implementations, common, program, variant, *names = sys.argv[1:]
-    status, printed, complaints = run(implementations, program, variant)
+    status, printed, complaints = run(implementations, program, variant, names)
     ran = set(re.findall(r"^Instructions executed for kernel '(\w+)'", printed, re.M))
     print("\n".join(line for line in printed.splitlines() if line.startswith("[")))
     sys.stdout.flush()

@@ -1,6 +1,7 @@
 #include "test.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -336,6 +337,54 @@ static void a_folder_that_cannot_be_written_is_no_error(void **state)
     on_devices(check_unwritable);
 }
 
+/* A file that takes so many bytes, last used at this time. */
+static char *make_old(const char *name, off_t bytes, time_t used)
+{
+    char *path;
+    const struct timespec times[2] = {{.tv_sec = used}, {.tv_sec = used}};
+    write_text(cache, name, "");
+    assert_ok(rt_path_join(&path, cache, name));
+    assert_int_equal(truncate(path, bytes), 0); /* none of it on the disk */
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    return path;
+}
+
+static void check_bounded(size_t index)
+{
+    const off_t third = (off_t)RT_PROGRAM_CACHE_BYTES / 3;
+    char *first, *others[4];
+    check_scale(index, 1, 3, "built");
+    first = entry_path();
+    const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+    assert_int_equal(utimensat(AT_FDCWD, first, long_ago, 0), 0);
+    check_scale(index, 1, 3, "loaded"); /* now it is the last one used */
+    others[0] = make_old("0000000000000001.bin", third, 2000);
+    others[1] = make_old("0000000000000002.bin.123.tmp", third, 1000);
+    others[2] = make_old("0000000000000003.bin", third, 3000);
+    others[3] = make_old("notes.bin", third, 500); /* not ours */
+    check_scale(index, 1, 4, "built");
+    assert_false(rt_path_exists(others[1]));
+    assert_true(rt_path_exists(others[0]) && rt_path_exists(others[2]) &&
+                rt_path_exists(others[3]));
+    free(others[1]);
+    others[1] = make_old("0000000000000004.bin", 2 * third, 4000);
+    check_scale(index, 1, 5, "built");
+    assert_false(rt_path_exists(others[0]) || rt_path_exists(others[2]));
+    assert_true(rt_path_exists(others[1]) && rt_path_exists(others[3]));
+    check_scale(index, 1, 3, "loaded");
+    check_scale(index, 1, 4, "loaded");
+    check_scale(index, 1, 5, "loaded");
+    for (int i = 0; i < 4; i++)
+        free(others[i]);
+    free(first);
+}
+
+static void the_folder_does_not_grow_forever(void **state)
+{
+    (void)state;
+    on_devices(check_bounded);
+}
+
 static void check_disabled(size_t index)
 {
     char *path;
@@ -401,6 +450,7 @@ int main(void)
         cmocka_unit_test(damaged_entries_are_built_again),
         cmocka_unit_test(foreign_entries_are_built_again),
         cmocka_unit_test(a_folder_that_cannot_be_written_is_no_error),
+        cmocka_unit_test(the_folder_does_not_grow_forever),
         cmocka_unit_test(an_empty_name_disables_the_cache),
         cmocka_unit_test(the_folder_is_the_users),
     };

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/memory.h"
 #include "report/run_log.h"
 #include "retort/report.h"
 
@@ -191,12 +193,61 @@ static void no_gnuplot_is_no_failure(void **state)
     assert_fails(rt_report_metrics("/dev/null/x", &model, &metrics), RT_ERROR_IO, "/dev/null/x");
 }
 
+/* A gnuplot of its own in PATH, which draws a picture by halves and then ends so. */
+static void draw_halves(const char *end)
+{
+    static struct rt_model_info model;
+    static struct rt_metrics metrics;
+    char script[512], out[128];
+    make_metrics(&model, &metrics);
+    snprintf(script, sizeof script,
+             "#!/bin/sh\n"
+             "part=${3#*\\'}\n"
+             "name=${4%%.gp}.png\n"
+             "echo half > \"$name${part%%\\'}\"\n"
+             "cp \"$name\" seen-\"$name\"\n"
+             "%s\n",
+             end);
+    write_text("gnuplot", script);
+    assert_int_equal(chmod(path_of("gnuplot"), 0755), 0);
+    char *path = strdup(getenv("PATH")), *both;
+    assert_ok(rt_format(&both, "%s:%s", folder, path));
+    setenv("PATH", both, 1);
+    snprintf(out, sizeof out, "%s/eval", folder);
+    assert_ok(rt_report_metrics(out, &model, &metrics));
+    setenv("PATH", path, 1);
+    free(path);
+    free(both);
+}
+
+static void pictures_appear_whole(void **state)
+{
+    (void)state;
+    char command[128];
+    assert_ok(rt_folder_create(path_of("eval")));
+    write_text("eval/confusion.png", "old");
+    draw_halves("kill -9 $$");
+    char *text = text_of("eval/confusion.png");
+    assert_string_equal(text, "old");
+    free(text);
+    assert_false(rt_path_exists(path_of("eval/precision_recall.png")));
+    draw_halves("exit 0");
+    text = text_of("eval/seen-confusion.png"); /* while it was drawn */
+    assert_string_equal(text, "old");
+    free(text);
+    text = text_of("eval/confusion.png");
+    assert_string_equal(text, "half\n");
+    free(text);
+    snprintf(command, sizeof command, "ls %s/eval/*.tmp 2>/dev/null", folder);
+    assert_int_not_equal(system(command), 0);
+}
+
 static void names_of_classes_are_no_commands(void **state)
 {
     (void)state;
     static struct rt_model_info model;
     static struct rt_metrics metrics;
-    static const char *const names[] = {"'; system('touch done-1') #", "`touch done-2`",
+    static const char *const names[] = {"'; system('''touch done-1') #", "`touch done-2`",
                                         "\"; $(touch done-3)\\"};
     char out[128], file[192];
     make_metrics(&model, &metrics);
@@ -331,6 +382,7 @@ int main(void)
         TEST(counts_beyond_reason_are_no_counts),
         TEST(a_page_fetches_nothing),
         TEST(pages_need_evaluated_runs),
+        TEST(pictures_appear_whole),
         TEST(names_of_classes_are_no_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -468,6 +468,36 @@ static void the_program_tunes_and_obeys(void **state)
     on_devices(check_program);
 }
 
+static void forget_profile(size_t index)
+{
+    struct rt_device *device = check_device(index);
+    remove_profile(rt_device_describe(device));
+    rt_device_close(device);
+}
+
+static void check_two_at_once(size_t index)
+{
+    static const char tune[] = "\"$RETORT_PROGRAM\" tune --batch 1 --patch 2 --model unet";
+    assert_int_equal(retort("tune --device %zu --batch 1 --patch 2 --model unet:1,depth=1", index),
+                     0);
+    const size_t first = count_own(index);
+    forget_profile(index);
+    assert_int_equal(retort("tune --device %zu --batch 1 --patch 2 --model unet:2,depth=1", index),
+                     0);
+    const size_t second = count_own(index);
+    forget_profile(index);
+    assert_int_equal(shell("%s:1,depth=1 --device %zu & %s:2,depth=1 --device %zu && wait $!", tune,
+                           index, tune, index),
+                     0);
+    assert_int_equal(count_own(index), first + second - 1); /* both have the products */
+}
+
+static void two_tunings_at_once_keep_each_other_s_choices(void **state)
+{
+    (void)state;
+    on_devices(check_two_at_once);
+}
+
 /* --- before the first training ------------------------------------------------------------- */
 
 static int train(size_t index, const char *options)
@@ -475,13 +505,6 @@ static int train(size_t index, const char *options)
     return retort("train --data synth:4 --model " TINY " --patch 16 --epochs 1 --batch 4 "
                   "--device %zu --out %s/run %s",
                   index, folder, options);
-}
-
-static void forget_profile(size_t index)
-{
-    struct rt_device *device = check_device(index);
-    remove_profile(rt_device_describe(device));
-    rt_device_close(device);
 }
 
 /* Makes the profile one of other kernels. */
@@ -645,6 +668,7 @@ int main(void)
         cmocka_unit_test(what_is_measured_is_checked),
         cmocka_unit_test(a_hopeless_variant_runs_one_image),
         cmocka_unit_test(the_program_tunes_and_obeys),
+        cmocka_unit_test(two_tunings_at_once_keep_each_other_s_choices),
         cmocka_unit_test(a_first_training_searches),
         cmocka_unit_test(teachers_are_searched_for_too),
         cmocka_unit_test(a_search_that_cannot_be_kept_is_left_out),

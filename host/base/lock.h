@@ -1,4 +1,4 @@
-/* A folder that one process alone may write. */
+/* What one process alone may write. */
 #ifndef RT_BASE_LOCK_H
 #define RT_BASE_LOCK_H
 
@@ -19,6 +19,11 @@ struct rt_lock {
  * and the folder counts as locked.
  * Errors: IO (another process holds it, the file cannot be written), MEMORY. */
 rt_status rt_lock_folder(struct rt_lock *lock, const char *folder);
+
+/* Locks by this file, which rt_lock_finish removes, and waits while another process does: for work
+ * that is done in a moment. Otherwise as above. */
+rt_status rt_lock_wait(struct rt_lock *lock, const char *path);
+
 void rt_lock_finish(struct rt_lock *lock);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/lock.h"
 #include "base/memory.h"
 #include "cli/terminal.h"
 #include "learn/names.h"
@@ -70,6 +71,24 @@ void add_data_options(struct command_line *line, struct rt_data_recipe *recipe)
 
 /* --- verdicts ------------------------------------------------------------------------------- */
 
+/* One writer at a time: what is found of one model must not lie beside that of another. */
+static rt_status write_verdict(struct rt_model *model, const struct rt_data_recipe *recipe,
+                               const struct rt_metrics *metrics, const char *folder)
+{
+    rt_status status = RT_OK;
+    struct rt_lock lock = {0};
+    char *lock_path = NULL;
+    RT_TRY(rt_folder_create(folder));
+    RT_TRY(rt_path_join(&lock_path, folder, ".verdict.lock")); /* not that of a run */
+    RT_TRY(rt_lock_wait(&lock, lock_path));
+    RT_TRY(rt_report_metrics(folder, rt_model_describe(model), metrics));
+    status = rt_report_panels(folder, model, recipe, PANELS);
+end:
+    rt_lock_finish(&lock);
+    free(lock_path);
+    return status;
+}
+
 rt_status judge(struct rt_device *device, const char *weights, const struct rt_data_recipe *recipe,
                 const char *folder, struct verdict *verdict)
 {
@@ -81,10 +100,8 @@ rt_status judge(struct rt_device *device, const char *weights, const struct rt_d
     rt_device_reset_peak(device);
     RT_TRY(rt_evaluate(model, recipe, JUDGED_BATCH, metrics));
     const struct rt_model_info *info = rt_model_describe(model);
-    if (folder) {
-        RT_TRY(rt_report_metrics(folder, info, metrics));
-        RT_TRY(rt_report_panels(folder, model, recipe, PANELS));
-    }
+    if (folder)
+        RT_TRY(write_verdict(model, recipe, metrics, folder));
     snprintf(verdict->network, sizeof verdict->network, "%s", info->network);
     verdict->parameters = metrics->parameters;
     verdict->bytes = metrics->bytes;

@@ -18,16 +18,12 @@
 
 /* How many patches each network is shown; epochs follow from it, so that any data set takes about
  * as long, unless one epoch of it is longer. */
-#define TEACHER_PATCHES 3000
+#define TEACHER_PATCHES 6000
 #define STUDENT_PATCHES 6000
 
 /* Whoever is handed a teacher has few masks and many images: the students learn from these masks,
  * the distilled one from what its teacher says of the other images too. */
-#define MASKS 0.1
-
-/* The teacher is sure of the drawn scenes: at higher temperatures so small a student spends its
- * capacity on the shades of what is next to impossible. */
-#define TEMPERATURE 1
+#define MASKS 0.05
 
 struct demo {
     struct rt_data_recipe recipe;
@@ -110,7 +106,7 @@ static rt_status run_chain(struct rt_device *device, struct demo *demo, size_t p
     RT_TRY(train_and_judge(device, &options, &verdicts[0]));
 
     rt_info("2 of 3: the student alone, from %.0f %% of the masks", 100 * MASKS);
-    options.network = "unet:4,depth=3,norm=batch,dropout=0";
+    options.network = "unet:8,depth=3,norm=batch,dropout=0";
     options.masks = MASKS;
     options.epochs = epochs_for(STUDENT_PATCHES, patches);
     options.out = demo->control;
@@ -119,7 +115,6 @@ static rt_status run_chain(struct rt_device *device, struct demo *demo, size_t p
     rt_info("3 of 3: the student distilled, from the same masks and, for all images, its teacher");
     options.teachers = &teacher;
     options.teacher_count = 1;
-    options.temperature = TEMPERATURE;
     options.out = demo->student;
     RT_TRY(train_and_judge(device, &options, &verdicts[2]));
 

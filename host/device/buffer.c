@@ -21,9 +21,9 @@ rt_status rt_buffer_create(struct rt_buffer **buffer, struct rt_device *device, 
         free(*buffer);
         *buffer = NULL;
         return rt_fail(RT_ERROR_DEVICE,
-                       "cannot allocate %zu bytes on %s, where %zu are in use: %s; use a smaller "
-                       "batch or patch",
-                       bytes, device->info.name, device->bytes, rt_cl_error_name(code));
+                       "cannot allocate %zu bytes on %s, where %zu are in use: %s (%d)%s", bytes,
+                       device->info.name, device->bytes, rt_cl_error_name(code), (int)code,
+                       rt_cl_advice(code));
     }
     (*buffer)->device = device;
     (*buffer)->bytes = bytes;

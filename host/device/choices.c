@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "device/internal.h"
@@ -269,11 +270,14 @@ const struct rt_choice *rt_choices_find(const struct rt_choices *choices, const 
 rt_status rt_choices_set(struct rt_choices *choices, const struct rt_choice *choice)
 {
     struct rt_choice *old = (struct rt_choice *)rt_choices_find(choices, choice->key);
+    struct rt_choice fresh = *choice;
+    fresh.fresh = true;
+    fresh.shipped = false;
     if (old) {
-        *old = *choice;
+        *old = fresh;
         return RT_OK;
     }
-    return append(choices, choice);
+    return append(choices, &fresh);
 }
 
 struct rt_choices *rt_device_choices(struct rt_device *device)
@@ -312,20 +316,18 @@ static json_t *choice_to_json(const struct rt_choice *choice)
     return json_pack("{s:i, s:o}", "batch", choice->batch, "variants", variants);
 }
 
-rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_device_info *info)
+/* All of them as a profile's text, released by free(). */
+static rt_status profile_text(const struct rt_choices *choices, const struct rt_device_info *info,
+                              char **text)
 {
     rt_status status = RT_OK;
-    char *folder = NULL, *text = NULL, kernels[17];
+    char kernels[17];
     json_t *root = NULL, *items = json_object();
     name_kernels(kernels);
-    if (!choices->path)
-        RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "there is no place for profiles: RETORT_PROFILE_DIR is "
-                                          "empty, or there is neither it nor a home folder"));
     bool complete = items != NULL;
     for (size_t i = 0; i < choices->count; i++)
-        if (!choices->items[i].shipped)
-            complete &= json_object_set_new(items, choices->items[i].key,
-                                            choice_to_json(&choices->items[i])) == 0;
+        complete &= json_object_set_new(items, choices->items[i].key,
+                                        choice_to_json(&choices->items[i])) == 0;
     root = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:O}", "format", FORMAT_VERSION, "platform",
                      info->platform_name, "type", rt_device_type_name(info->type), "device",
                      info->name, "driver", info->driver, "kernels", kernels, "choices", items);
@@ -334,15 +336,51 @@ rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_dev
                        "cannot write %s: out of memory, or the name of the device "
                        "or driver is no UTF-8",
                        choices->path));
-    RT_TRY(rt_json_text(&text, root, JSON_INDENT(1) | JSON_REAL_PRECISION(6)));
-    RT_TRY(rt_copy_text(&folder, choices->path));
-    *strrchr(folder, '/') = 0;
-    RT_TRY(*folder ? rt_folder_create(folder) : RT_OK);
-    status = rt_file_write(choices->path, text, strlen(text));
+    status = rt_json_text(text, root, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 end:
     json_decref(items);
     json_decref(root);
+    return status;
+}
+
+/* What the profile on disk holds now, with what was set in the place of what it says. */
+static rt_status merge(struct rt_choices *merged, const struct rt_choices *choices,
+                       const struct rt_device_info *info)
+{
+    rt_status status = read_own(merged, info);
+    if (status == RT_ERROR_MEMORY)
+        return status;
+    if (status < 0)
+        merged->count = 0;
+    status = RT_OK;
+    for (size_t i = 0; i < choices->count && status == RT_OK; i++)
+        if (choices->items[i].fresh)
+            status = rt_choices_set(merged, &choices->items[i]);
+    return status;
+}
+
+rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_device_info *info)
+{
+    rt_status status = RT_OK;
+    struct rt_choices merged = {.path = choices->path};
+    struct rt_lock lock = {0};
+    char *folder = NULL, *text = NULL, *lock_path = NULL;
+    if (!choices->path)
+        return rt_fail(RT_ERROR_ARGUMENT, "there is no place for profiles: RETORT_PROFILE_DIR is "
+                                          "empty, or there is neither it nor a home folder");
+    RT_TRY(rt_format(&folder, "%.*s", (int)(rt_path_name(choices->path) - choices->path),
+                     choices->path));
+    RT_TRY(rt_folder_create(folder));
+    RT_TRY(rt_format(&lock_path, "%s.lock", choices->path));
+    RT_TRY(rt_lock_wait(&lock, lock_path));
+    RT_TRY(merge(&merged, choices, info));
+    RT_TRY(profile_text(&merged, info, &text));
+    status = rt_file_write(choices->path, text, strlen(text));
+end:
+    rt_lock_finish(&lock);
+    free(merged.items);
     free(text);
+    free(lock_path);
     free(folder);
     return status;
 }

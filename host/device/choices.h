@@ -21,6 +21,7 @@ struct rt_choice {
     char key[RT_CHOICE_KEY_BYTES]; /* what is to be done */
     int batch;                     /* images that it was measured for */
     bool shipped;                  /* it came with retort, and is not of the device's own */
+    bool fresh;                    /* it was set, and is not of a profile that was read */
     int count;                     /* of the variants; the first is chosen */
     struct rt_choice_variant {
         char name[24];
@@ -55,8 +56,9 @@ const struct rt_choice *rt_choices_find(const struct rt_choices *choices, const 
  * be run any more. Errors: MEMORY. */
 rt_status rt_choices_set(struct rt_choices *choices, const struct rt_choice *choice);
 
-/* Writes the profile, whole or not at all, without what came with retort. Errors: ARGUMENT (there
- * is no place for profiles), IO, MEMORY. */
+/* Adds what was set to the profile on disk, whole or not at all: what other processes have added to
+ * it since it was read stays. One that cannot be used is replaced. Errors: ARGUMENT (there is no
+ * place for profiles), IO, MEMORY. */
 rt_status rt_choices_write(const struct rt_choices *choices, const struct rt_device_info *info);
 
 #endif

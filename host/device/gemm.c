@@ -40,8 +40,8 @@ static const struct tuning plain_tuning[] = {
 static rt_status fail_clblast(const struct rt_device *device, CLBlastStatusCode code,
                               const char *doing)
 {
-    return rt_fail(RT_ERROR_DEVICE, "CLBlast cannot %s on %s: %s (%d)", doing, device->info.name,
-                   rt_cl_error_name((cl_int)code), (int)code);
+    return rt_fail(RT_ERROR_DEVICE, "CLBlast cannot %s on %s: %s (%d)%s", doing, device->info.name,
+                   rt_cl_error_name((cl_int)code), (int)code, rt_cl_advice((cl_int)code));
 }
 
 static rt_status tune(const struct rt_device *device, const struct tuning *tunings, size_t count)

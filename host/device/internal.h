@@ -51,8 +51,11 @@ struct rt_kernel {
 /* "CL_OUT_OF_RESOURCES" for -5; a static string. */
 const char *rt_cl_error_name(cl_int code);
 
-/* Fails with DEVICE (or MEMORY for CL_OUT_OF_HOST_MEMORY): "cannot DOING on DEVICE: NAME (code)".
- */
+/* What the user can do about it, "; end other programs" or empty; a static string. */
+const char *rt_cl_advice(cl_int code);
+
+/* Fails with DEVICE (or MEMORY for CL_OUT_OF_HOST_MEMORY): "cannot DOING on DEVICE: NAME (code)",
+ * and the advice. */
 rt_status rt_cl_fail(const struct rt_device *device, cl_int code, const char *doing);
 
 /* The platform's and device's handles that belong to an entry of the list. */

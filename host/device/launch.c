@@ -20,8 +20,9 @@ static rt_status set_arguments(struct rt_device *device, const struct rt_launch 
             break;
         }
         if (code != CL_SUCCESS)
-            return rt_fail(RT_ERROR_DEVICE, "cannot set argument %zu of %s on %s: %s (%d)", i,
-                           launch->kernel, device->info.name, rt_cl_error_name(code), (int)code);
+            return rt_fail(RT_ERROR_DEVICE, "cannot set argument %zu of %s on %s: %s (%d)%s", i,
+                           launch->kernel, device->info.name, rt_cl_error_name(code), (int)code,
+                           rt_cl_advice(code));
     }
     return RT_OK;
 }
@@ -75,9 +76,10 @@ static rt_status enqueue(struct rt_device *device, const char *name, cl_kernel k
     if (code != CL_SUCCESS)
         return rt_fail(RT_ERROR_DEVICE,
                        "cannot launch %s (%zu x %zu x %zu in groups of %zu x %zu x %zu) on %s: "
-                       "%s (%d)",
+                       "%s (%d)%s",
                        name, global[0], global[1], global[2], range->local[0], range->local[1],
-                       range->local[2], device->info.name, rt_cl_error_name(code), (int)code);
+                       range->local[2], device->info.name, rt_cl_error_name(code), (int)code,
+                       rt_cl_advice(code));
     rt_status status = event ? rt_profile_add(device, NULL, event) : RT_OK;
     return status < 0 ? status : rt_device_queued(device, flops);
 }

@@ -73,7 +73,7 @@ static void describe(cl_device_id device, struct rt_device_info *info)
                  : type & CL_DEVICE_TYPE_CPU ? RT_DEVICE_CPU
                                              : RT_DEVICE_ACCELERATOR;
     info->integrated = unified;
-    info->units = (int)units;
+    info->units = units > 0 ? (int)units : 1; /* work is divided among them */
     info->mhz = (int)mhz;
     info->vector_width = (int)preferred;
     info->native_vector_width = (int)native;

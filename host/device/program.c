@@ -73,9 +73,9 @@ static rt_status fail_build(struct rt_device *device, cl_program program, const 
     if (status < 0)
         return status;
     clGetProgramBuildInfo(program, device->id, CL_PROGRAM_BUILD_LOG, bytes, log, NULL);
-    status = rt_fail(RT_ERROR_BUILD, "%s does not build on %s (driver %s) with '%s': %s (%d)\n%s",
+    status = rt_fail(RT_ERROR_BUILD, "%s does not build on %s (driver %s) with '%s': %s (%d)%s\n%s",
                      file, device->info.name, device->info.driver, options, rt_cl_error_name(code),
-                     (int)code, log);
+                     (int)code, rt_cl_advice(code), log);
     free(log);
     return status;
 }
@@ -174,8 +174,9 @@ static rt_status create_kernel(struct rt_device *device, const char *file, const
         code = clGetKernelWorkGroupInfo(kernel->kernel, device->id, CL_KERNEL_WORK_GROUP_SIZE,
                                         sizeof kernel->group_size, &kernel->group_size, NULL);
     if (code != CL_SUCCESS)
-        return rt_fail(RT_ERROR_BUILD, "cannot take the kernel %s out of %s on %s: %s (%d)", name,
-                       file, device->info.name, rt_cl_error_name(code), (int)code);
+        return rt_fail(RT_ERROR_BUILD, "cannot take the kernel %s out of %s on %s: %s (%d)%s", name,
+                       file, device->info.name, rt_cl_error_name(code), (int)code,
+                       rt_cl_advice(code));
     return RT_OK;
 }
 

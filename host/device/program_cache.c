@@ -1,8 +1,12 @@
 #include "device/program_cache.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -157,13 +161,84 @@ cl_program rt_program_cache_load(const struct rt_device *device,
         goto end;
     RT_TRY(rt_file_read(entry.path, ENTRY_BYTES_MAX, &bytes, &size));
     RT_TRY(find_binary(&entry, bytes, size, &binary, &binary_bytes));
-    status = create_program(device, &entry, source->options, binary, binary_bytes, &program);
+    RT_TRY(create_program(device, &entry, source->options, binary, binary_bytes, &program));
+    utimensat(AT_FDCWD, entry.path, NULL, 0); /* used now; if not noted, it goes sooner */
 end:
     if (status < 0)
         rt_debug("compiling again: %s", rt_error_message());
     free(bytes);
     entry_finish(&entry);
     return program;
+}
+
+/* --- bounding ----------------------------------------------------------------------------- */
+
+struct stored {
+    char *path;
+    size_t bytes;
+    struct timespec used;
+};
+
+static int compare_used(const void *a, const void *b)
+{
+    const struct timespec *x = &((const struct stored *)a)->used,
+                          *y = &((const struct stored *)b)->used;
+    if (x->tv_sec != y->tv_sec)
+        return x->tv_sec < y->tv_sec ? -1 : 1;
+    return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
+}
+
+/* Whether an entry has this name, or what a killed process has left of writing one: the folder may
+ * be the user's, with other files in it. */
+static bool is_entry(const char *name)
+{
+    return strspn(name, "0123456789abcdef") == 16 && strncmp(name + 16, ".bin", 4) == 0;
+}
+
+static rt_status list_stored(const char *folder, struct stored **list, size_t *count)
+{
+    rt_status status = RT_OK;
+    size_t capacity = 0;
+    struct stat info;
+    DIR *listing = opendir(folder);
+    if (!listing)
+        return rt_fail(RT_ERROR_IO, "cannot read the folder %s", folder);
+    for (const struct dirent *file; (file = readdir(listing));) {
+        if (!is_entry(file->d_name))
+            continue;
+        RT_TRY(rt_grow(list, &capacity, *count + 1, sizeof **list));
+        struct stored *stored = &(*list)[*count];
+        RT_TRY(rt_path_join(&stored->path, folder, file->d_name));
+        ++*count;
+        if (stat(stored->path, &info) == 0 && S_ISREG(info.st_mode)) {
+            stored->bytes = (size_t)info.st_size;
+            stored->used = info.st_mtim;
+        }
+    }
+end:
+    closedir(listing);
+    return status;
+}
+
+/* Another process may do the same: what is gone already is as well. */
+static rt_status bound(const char *folder)
+{
+    struct stored *list = NULL;
+    size_t count = 0, bytes = 0;
+    rt_status status = list_stored(folder, &list, &count);
+    for (size_t i = 0; i < count; i++)
+        bytes += list[i].bytes;
+    if (count > 0)
+        qsort(list, count, sizeof *list, compare_used);
+    for (size_t i = 0; i < count && bytes > RT_PROGRAM_CACHE_BYTES; i++) {
+        bytes -= list[i].bytes;
+        if (list[i].bytes > 0)
+            unlink(list[i].path);
+    }
+    for (size_t i = 0; i < count; i++)
+        free(list[i].path);
+    free(list);
+    return status;
 }
 
 /* --- storing ------------------------------------------------------------------------------ */
@@ -208,10 +283,11 @@ void rt_program_cache_store(const struct rt_device *device, const struct rt_prog
     fwrite(&header, sizeof header, 1, writer.stream);
     fwrite(entry.key, 1, strlen(entry.key), writer.stream);
     fwrite(binary, 1, bytes, writer.stream);
-    status = rt_file_commit(&writer);
+    RT_TRY(rt_file_commit(&writer));
+    status = bound(entry.folder);
 end:
     if (status < 0)
-        rt_debug("a compiled program is not kept: %s", rt_error_message());
+        rt_debug("a compiled program is not kept, or too many are: %s", rt_error_message());
     free(binary);
     entry_finish(&entry);
 }

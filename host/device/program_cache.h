@@ -21,8 +21,12 @@ rt_status rt_program_cache_folder(const struct rt_device_info *info, char **fold
 cl_program rt_program_cache_load(const struct rt_device *device,
                                  const struct rt_program_source *source);
 
-/* Stores a program that was built from this source, in the place of what is there. Never fails: a
- * debug line says why it could not be stored. */
+/* The most that the entries in a folder may take. */
+#define RT_PROGRAM_CACHE_BYTES ((size_t)256 << 20)
+
+/* Stores a program that was built from this source, in the place of what is there, and removes
+ * those that were not used for longest where all together take more than RT_PROGRAM_CACHE_BYTES.
+ * Never fails: a debug line says why it could not be stored. */
 void rt_program_cache_store(const struct rt_device *device, const struct rt_program_source *source,
                             cl_program program);
 

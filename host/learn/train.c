@@ -295,6 +295,15 @@ end:
     return status;
 }
 
+/* What the device fails in leaves the files as they were saved last. */
+static rt_status tell_kept(const struct rt_run *run, rt_status status)
+{
+    if (status != RT_ERROR_DEVICE && status != RT_ERROR_BUILD)
+        return status;
+    return rt_fail_context(status,
+                           "the run in %s has stopped and can be resumed: ", run->options->out);
+}
+
 rt_status rt_train(struct rt_device *device, const struct rt_train_options *options,
                    struct rt_train_result *result)
 {
@@ -304,7 +313,9 @@ rt_status rt_train(struct rt_device *device, const struct rt_train_options *opti
         return status;
     RT_TRY(rt_run_folder_begin(&run.folder, options, rt_device_describe(device)->name));
     rt_memory_tell(&run);
-    RT_TRY(train(&run));
+    status = train(&run);
+    if (status < 0)
+        RT_TRY(tell_kept(&run, status));
     if (result)
         *result = (struct rt_train_result){
             .epochs = run.place.epoch,

@@ -15,7 +15,7 @@ rt_status rt_report_curves(const char *run)
     RT_TRY(rt_path_join(&path, run, "log.csv"));
     RT_TRY(rt_run_log_read(path, &rows, &count));
     RT_TRY(rt_plot_begin(&plot, run, "loss"));
-    rt_plot_chart(&plot, 1000, 360);
+    RT_TRY(rt_plot_chart(&plot, 1000, 360));
     const char *style = count > 1 ? "lines linewidth 2" : "points pointtype 7";
     fprintf(plot.script,
             "set key outside top center horizontal\n"

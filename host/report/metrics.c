@@ -134,11 +134,10 @@ static void plot_class(FILE *script, const struct rt_class *class, double averag
 static rt_status plot_curves(const char *folder, const struct rt_palette *palette,
                              const struct rt_metrics *metrics)
 {
-    struct rt_plot plot;
-    rt_status status = rt_plot_begin(&plot, folder, "precision_recall");
-    if (status < 0)
-        return status;
-    rt_plot_chart(&plot, 820, 500);
+    struct rt_plot plot = {0};
+    rt_status status = RT_OK;
+    RT_TRY(rt_plot_begin(&plot, folder, "precision_recall"));
+    RT_TRY(rt_plot_chart(&plot, 820, 500));
     fputs("set xlabel 'recall'\nset ylabel 'precision'\n"
           "set xrange [0:1.005]\nset yrange [0:1.005]\nset size ratio 1\n"
           "set key title 'class (average precision)' left\n"
@@ -152,7 +151,10 @@ static rt_status plot_curves(const char *folder, const struct rt_palette *palett
         column += 2;
     }
     fputc('\n', plot.script);
-    return rt_plot_finish(&plot);
+    status = rt_plot_finish(&plot);
+end:
+    rt_plot_abandon(&plot);
+    return status;
 }
 
 /* --- confusion ------------------------------------------------------------------------------ */
@@ -199,12 +201,11 @@ end:
 
 static rt_status plot_confusion(const char *folder, int classes)
 {
-    struct rt_plot plot;
+    struct rt_plot plot = {0};
     int side = 60 * classes;
-    rt_status status = rt_plot_begin(&plot, folder, "confusion");
-    if (status < 0)
-        return status;
-    rt_plot_chart(&plot, side + 330, side + 170);
+    rt_status status = RT_OK;
+    RT_TRY(rt_plot_begin(&plot, folder, "confusion"));
+    RT_TRY(rt_plot_chart(&plot, side + 330, side + 170));
     fprintf(plot.script,
             "unset key\nunset grid\nset tmargin 1\nset border 15\nset tics scale 0\n"
             "set size ratio 1\nset xtics rotate by 40 right\n"
@@ -216,7 +217,10 @@ static rt_status plot_confusion(const char *folder, int classes)
             "  '' matrix rowheaders columnheaders using 1:2:(sprintf('%%.1f', $3)):"
             "($3 > 45 ? 0xffffff : 0x303030) with labels textcolor rgb variable\n",
             classes - 1, classes - 1);
-    return rt_plot_finish(&plot);
+    status = rt_plot_finish(&plot);
+end:
+    rt_plot_abandon(&plot);
+    return status;
 }
 
 rt_status rt_report_metrics(const char *folder, const struct rt_model_info *model,

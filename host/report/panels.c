@@ -138,12 +138,17 @@ static void begin_script(FILE *script, const struct layout *layout)
             (double)(layout->bottom + layout->tiles_height) / layout->height);
 }
 
-static void plot_panel(FILE *script, const struct panel *panel, const struct layout *layout,
-                       const struct rt_palette *palette, const char *name, const char *title)
+static rt_status plot_panel(struct rt_plot *plot, const struct panel *panel,
+                            const struct layout *layout, const struct rt_palette *palette,
+                            const char *name, const char *title)
 {
     static const char *const tiles[] = {"image", "truth", "prediction"};
+    FILE *script = plot->script;
     int top = layout->bottom + layout->tiles_height;
-    fprintf(script, "set output '%s.png'\nset label 1 ", name);
+    rt_status status = rt_plot_output(plot, name);
+    if (status < 0)
+        return status;
+    fputs("set label 1 ", script);
     rt_plot_text(script, title);
     fprintf(script, " at screen %.6f,%.6f\n", (double)layout->left / layout->width,
             (double)(top + 38) / layout->height);
@@ -164,11 +169,12 @@ static void plot_panel(FILE *script, const struct panel *panel, const struct lay
     fputs(", \\\n  NaN with points pointtype 5 pointsize 2 linecolor rgb '#000000' title 'no "
           "class'\n",
           script);
+    return RT_OK;
 }
 
-static rt_status add_panel(const char *folder, FILE *script, int number, struct panel *panel,
-                           struct rt_model *model, const struct rt_dataset *dataset,
-                           const struct rt_patch *patch)
+static rt_status add_panel(const char *folder, struct rt_plot *plot, int number,
+                           struct panel *panel, struct rt_model *model,
+                           const struct rt_dataset *dataset, const struct rt_patch *patch)
 {
     rt_status status = RT_OK;
     char name[32], *file = NULL, *path = NULL, *title = NULL;
@@ -183,8 +189,8 @@ static rt_status add_panel(const char *folder, FILE *script, int number, struct 
                      patch->y, panel->known ? 100.0 * panel->right / panel->known : 0.0));
     struct layout layout = lay_out(panel, palette);
     if (number == 1)
-        begin_script(script, &layout);
-    plot_panel(script, panel, &layout, palette, name, title);
+        begin_script(plot->script, &layout);
+    status = plot_panel(plot, panel, &layout, palette, name, title);
 end:
     free(file);
     free(path);
@@ -214,7 +220,7 @@ rt_status rt_report_panels(const char *folder, struct rt_model *model,
     memset(panel.tiles.pixels, 255, 3 * (size_t)panel.tiles.width * panel.tiles.height);
     RT_TRY(rt_plot_begin(&plot, folder, "panels"));
     for (int i = 0; i < count; i++)
-        RT_TRY(add_panel(folder, plot.script, i + 1, &panel, model, dataset,
+        RT_TRY(add_panel(folder, &plot, i + 1, &panel, model, dataset,
                          &list->patches[list->count * (size_t)i / (size_t)count]));
     status = rt_plot_finish(&plot);
 end:

@@ -10,21 +10,29 @@ struct rt_plot {
     struct rt_file_writer writer;
     FILE *script; /* of the writer: commands go here */
     char *folder, *name;
+    char **pictures; /* the paths of what it draws */
+    size_t count, capacity;
 };
 
-/* Starts the script; rt_plot_chart goes on, or the caller with a terminal and output of its own.
- * Errors: IO, MEMORY. */
+/* Starts the script; rt_plot_chart goes on, or the caller with a terminal of its own and
+ * rt_plot_output. Errors: IO, MEMORY. */
 rt_status rt_plot_begin(struct rt_plot *plot, const char *folder, const char *name);
 
-/* NAME.png in retort's style, width x height on a page and twice as many pixels, for sharp screens.
+/* What is drawn next goes to NAME.png, a picture that appears only when it is whole. Errors:
+ * MEMORY.
  */
-void rt_plot_chart(struct rt_plot *plot, int width, int height);
+rt_status rt_plot_output(struct rt_plot *plot, const char *name);
+
+/* The script's NAME.png in retort's style, width x height on a page and twice as many pixels, for
+ * sharp screens. Errors: MEMORY. */
+rt_status rt_plot_chart(struct rt_plot *plot, int width, int height);
 
 /* Writes text into a gnuplot command as a string. */
 void rt_plot_text(FILE *script, const char *text);
 
-/* Finishes the script and runs it. That gnuplot is missing or fails is a warning to the log: no
- * picture is worth a lost result. Releases the plot whatever the result. Errors: IO, MEMORY. */
+/* Finishes the script, runs it and puts its pictures in their places. That gnuplot is missing or
+ * fails is a warning to the log: no picture is worth a lost result. Releases the plot whatever the
+ * result. Errors: IO, MEMORY. */
 rt_status rt_plot_finish(struct rt_plot *plot);
 
 /* Does nothing after rt_plot_finish. */
