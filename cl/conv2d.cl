@@ -179,7 +179,7 @@ __kernel void conv2d_backward_data(__global const float *dy, ulong dy_offset, ul
             if (channel >= in_channels || row >= height)
                 continue;
             __global float *to = dx + (size_t)channel * dx_plane + row * width + at.column;
-            store_row(to, add ? sum[r][t] + LOAD(to) : sum[r][t], at.column, width);
+            update_row(to, sum[r][t], at.column, width, add);
         }
 }
 

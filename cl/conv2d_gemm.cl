@@ -46,7 +46,7 @@ __kernel void col2im(__global const float *columns, ulong columns_offset, __glob
         return;
     columns += columns_offset + (size_t)c * TAPS * height * width;
     dx += dx_offset + c * (size_t)dx_plane + i * in_width + j;
-    vec sum = add ? LOAD(dx) : (vec)(0);
+    vec sum = add ? load_part(dx, in_width - j) : (vec)(0);
     for (int tap = 0; tap < TAPS; tap++) {
         const int a = i + PAD - tap / KERNEL, first = j + PAD - tap % KERNEL;
         if (a < 0 || a % STRIDE || a / STRIDE >= height)

@@ -194,7 +194,7 @@ __kernel void conv_transpose2d_backward_data(__global const float *dy, ulong dy_
         }
     for (int t = 0; t < TILE_BACK && c + t < in_channels; t++) {
         __global float *to = dx + (c + t) * (size_t)dx_plane;
-        store_row(to, add ? sum[t] + LOAD(to) : sum[t], at.j, width);
+        update_row(to, sum[t], at.j, width, add);
     }
 }
 

@@ -5,6 +5,20 @@
 
 #include "base/memory.h"
 
+rt_status rt_words_fill(struct rt_buffer *buffer, uint32_t word)
+{
+    const size_t bytes = rt_buffer_bytes(buffer);
+    uint32_t *words;
+    rt_status status = rt_alloc(&words, bytes, 1);
+    if (status < 0)
+        return status;
+    for (size_t i = 0; i < bytes / sizeof *words; i++)
+        words[i] = word;
+    status = rt_buffer_write(buffer, 0, bytes, words);
+    free(words);
+    return status;
+}
+
 rt_status rt_guarded_create(struct rt_guarded *g, struct rt_device *device, struct rt_shape shape,
                             size_t gap)
 {
@@ -18,7 +32,7 @@ rt_status rt_guarded_create(struct rt_guarded *g, struct rt_device *device, stru
     g->tensor.stride = (size_t)shape.c * g->tensor.plane + gap;
     g->floats = (size_t)shape.n * g->tensor.stride + 2 * (size_t)RT_TENSOR_GUARD;
     RT_TRY(rt_buffer_create(&g->tensor.buffer, device, g->floats * sizeof(float)));
-    status = rt_buffer_fill(g->tensor.buffer, 0, g->floats * sizeof(float), g->poison);
+    status = rt_words_fill(g->tensor.buffer, g->poison);
 end:
     return status;
 }
@@ -29,20 +43,6 @@ void rt_guarded_destroy(struct rt_guarded *g)
     g->tensor.buffer = NULL;
 }
 
-rt_status rt_guarded_write(const struct rt_guarded *g, const double *from)
-{
-    const size_t size = rt_shape_size(g->tensor.shape);
-    float *values;
-    rt_status status = rt_alloc(&values, size, sizeof *values);
-    if (status < 0)
-        return status;
-    for (size_t i = 0; i < size; i++)
-        values[i] = (float)from[i];
-    status = rt_tensor_write(&g->tensor, values);
-    free(values);
-    return status;
-}
-
 /* Whether word i of the buffer belongs to the tensor. */
 static bool is_inside(const struct rt_tensor *t, size_t i)
 {
@@ -50,6 +50,22 @@ static bool is_inside(const struct rt_tensor *t, size_t i)
     return i >= t->offset && place < (size_t)t->shape.n * t->stride &&
            place % t->stride < (size_t)t->shape.c * t->plane &&
            place % t->stride % t->plane < (size_t)t->shape.h * (size_t)t->shape.w;
+}
+
+rt_status rt_guarded_write(const struct rt_guarded *g, const double *from)
+{
+    const size_t bytes = g->floats * sizeof(float);
+    float *floats = NULL;
+    rt_status status = RT_OK;
+    RT_TRY(rt_alloc(&floats, g->floats, sizeof *floats));
+    RT_TRY(rt_buffer_read(g->tensor.buffer, 0, bytes, floats));
+    for (size_t i = 0; i < g->floats; i++)
+        if (is_inside(&g->tensor, i))
+            floats[i] = (float)*from++;
+    status = rt_buffer_write(g->tensor.buffer, 0, bytes, floats);
+end:
+    free(floats);
+    return status;
 }
 
 static rt_status check_guards(const struct rt_guarded *g)

@@ -19,6 +19,11 @@ rt_status rt_guarded_create(struct rt_guarded *g, struct rt_device *device, stru
                             size_t gap);
 void rt_guarded_destroy(struct rt_guarded *g);
 
+/* Writes the word all over a buffer. This and rt_guarded_write write whole buffers at once, because
+ * Oclgrind takes what the host does not write along with the rest for uninitialised. Errors:
+ * DEVICE, MEMORY. */
+rt_status rt_words_fill(struct rt_buffer *buffer, uint32_t word);
+
 /* Blocking copy of rt_shape_size() values. */
 rt_status rt_guarded_write(const struct rt_guarded *g, const double *from);
 

@@ -5,6 +5,14 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/random.h"
+
+#define SMALL_FLOPS 40000 /* of a forward pass: seconds on an interpreter */
+
+void words_fill(struct rt_buffer *buffer, uint32_t word)
+{
+    assert_ok(rt_words_fill(buffer, word));
+}
 
 struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap)
 {
@@ -26,7 +34,28 @@ float *guarded_read(const struct guarded *g, const char *name)
     return values;
 }
 
-struct rt_device *check_device(size_t index)
+/* As a CPU with AVX-512 has it, one with AVX, a GPU, and a device that has nothing. */
+static const struct variant {
+    const char *name;
+    int vector, group;
+} variants[] = {{"16x1", 16, 1}, {"8x1", 8, 1}, {"4x64", 4, 64}, {"1x8", 1, 8}};
+
+static const char *wanted_variants(void)
+{
+    const char *wanted = getenv("RETORT_TEST_VARIANTS");
+    return wanted ? wanted : "";
+}
+
+/* The one that RETORT_TEST_VARIANTS names, if it names one. */
+static const struct variant *only_variant(void)
+{
+    for (size_t i = 0; i < RT_COUNT(variants); i++)
+        if (strcmp(wanted_variants(), variants[i].name) == 0)
+            return &variants[i];
+    return NULL;
+}
+
+static struct rt_device *open_device(size_t index, const struct variant *variant)
 {
     struct rt_device_info *devices;
     size_t count;
@@ -37,8 +66,15 @@ struct rt_device *check_device(size_t index)
         char which[24];
         snprintf(which, sizeof which, "%zu", index);
         assert_ok(rt_device_open(&device, which));
+        if (variant)
+            rt_device_force(device, variant->vector, variant->group);
     }
     return device;
+}
+
+struct rt_device *check_device(size_t index)
+{
+    return open_device(index, only_variant());
 }
 
 void check_any_device(void)
@@ -57,15 +93,15 @@ void check_any_device(void)
 
 struct rt_device *check_variant(size_t index)
 {
-    /* As a CPU with AVX-512 has it, one with AVX, a GPU, and a device that has nothing. */
-    static const struct {
-        int vector, group;
-    } shapes[] = {{16, 1}, {8, 1}, {4, 64}, {1, 8}};
-    struct rt_device *device = check_device(index / RT_COUNT(shapes));
-    if (device)
-        rt_device_force(device, shapes[index % RT_COUNT(shapes)].vector,
-                        shapes[index % RT_COUNT(shapes)].group);
-    return device;
+    static struct rt_random random = {0};
+    static size_t drawn;
+    if (only_variant())
+        return check_device(index);
+    if (strcmp(wanted_variants(), "drawn") != 0)
+        return open_device(index / RT_COUNT(variants), &variants[index % RT_COUNT(variants)]);
+    if (index == 0)
+        drawn = rt_random_below(&random, RT_COUNT(variants));
+    return open_device(index, &variants[drawn]);
 }
 
 struct rt_device *check_math(size_t index)
@@ -74,6 +110,19 @@ struct rt_device *check_math(size_t index)
     if (device)
         assert_ok(rt_device_set_math(device, index % 2 ? RT_MATH_EXACT : RT_MATH_FAST));
     return device;
+}
+
+bool check_small(void)
+{
+    const char *small = getenv("RETORT_TEST_SMALL");
+    return small && *small;
+}
+
+/* CLBlast pads small matrices to large ones. */
+static bool is_too_large(const struct op_case *test)
+{
+    const double flops = test->op->cost(test->attributes, test->x, RT_FORWARD).flops;
+    return check_small() && flops > (test->conv == RT_CONV_GEMM ? 100 : SMALL_FLOPS);
 }
 
 /* Everything on one device, which it closes; exactly, with the bits that are given. */
@@ -108,6 +157,8 @@ void check_op(const struct op_case *test)
                                       .prepare = test->prepare};
     memcpy(verified.x, test->x, sizeof verified.x);
     check_any_device();
+    if (is_too_large(test))
+        return;
     assert_ok(rt_expected_create(&expected, &verified));
     for (size_t i = 0; (device = check_variant(i)); i++)
         check_run(test, expected, device, NULL);

@@ -19,14 +19,21 @@ struct op_case {
     void (*prepare)(struct rt_reference *reference); /* changes the random inputs; may be NULL */
 };
 
-/* Fails the running test with the case, the device, the tensor and the element that is wrong. */
+/* Fails the running test with the case, the device, the tensor and the element that is wrong. A
+ * case that is not small is left out where check_small() says so. */
 void check_op(const struct op_case *test);
 
 /* Opens the devices one after the other: the device for `index`, NULL past the last. */
 struct rt_device *check_device(size_t index);
 
-/* Likewise, but every device comes in several vector widths and group sizes. */
+/* Likewise, but every device comes in several vector widths and group sizes. Where
+ * RETORT_TEST_VARIANTS is `drawn`, it comes in one of them, drawn anew whenever `index` is 0; where
+ * it names one (`8x1`: vectors of 8, groups of 1), in that one, here and in check_device(). */
 struct rt_device *check_variant(size_t index);
+
+/* Whether kernels are interpreted (RETORT_TEST_SMALL), so that only small tensors can be computed.
+ */
+bool check_small(void);
 
 /* Likewise, and each of them computes fast and then exactly. */
 struct rt_device *check_math(size_t index);
@@ -40,6 +47,8 @@ void check_any_device(void);
 
 struct guarded guarded_create(struct rt_device *device, struct rt_shape shape, size_t gap);
 void guarded_write(const struct guarded *g, const double *from);
+
+void words_fill(struct rt_buffer *buffer, uint32_t word);
 
 /* The tensor's values, released by free(); fails where a word around them changed. */
 float *guarded_read(const struct guarded *g, const char *name);

@@ -51,19 +51,24 @@ static void gradient_goes_to_the_first_maximum(void **state)
     (void)state;
     check_any_device();
     const struct rt_shape s = {1, 2, 5, 37}, out = {1, 2, 2, 18};
-    float *values = calloc(rt_shape_size(s), sizeof *values);
+    double *ones = calloc(rt_shape_size(s), sizeof *ones);
     struct rt_device *device;
+    for (size_t i = 0; i < rt_shape_size(s); i++)
+        ones[i] = 1;
     for (size_t d = 0; (device = check_device(d)); d++) {
-        struct rt_op_call call = {.device = device, .attributes = &max_pool, .training = true};
-        assert_ok(rt_tensor_init(&call.x[0], device, s));
-        assert_ok(rt_tensor_init(&call.dx[0], device, s));
-        assert_ok(rt_tensor_init(&call.dy, device, out));
-        for (size_t i = 0; i < rt_shape_size(s); i++)
-            values[i] = 1;
-        assert_ok(rt_tensor_write(&call.x[0], values));
-        assert_ok(rt_tensor_write(&call.dy, values));
+        const struct guarded x = guarded_create(device, s, GAP),
+                             dx = guarded_create(device, s, GAP),
+                             dy = guarded_create(device, out, GAP);
+        const struct rt_op_call call = {.device = device,
+                                        .attributes = &max_pool,
+                                        .training = true,
+                                        .x = {x.tensor},
+                                        .dx = {dx.tensor},
+                                        .dy = dy.tensor};
+        guarded_write(&x, ones);
+        guarded_write(&dy, ones);
         assert_ok(rt_op_pool.backward(&call));
-        assert_ok(rt_tensor_read(&call.dx[0], values));
+        float *values = guarded_read(&dx, "dx");
         for (int i = 0; i < s.c * s.h * s.w; i++) {
             int y = i / s.w % s.h, x = i % s.w;
             float want = y % 2 == 0 && x % 2 == 0 && y < 4 && x < 36;
@@ -71,12 +76,13 @@ static void gradient_goes_to_the_first_maximum(void **state)
                 fail_msg("row %d, column %d: %g, expected %g", y, x, (double)values[i],
                          (double)want);
         }
-        rt_tensor_finish(&call.x[0]);
-        rt_tensor_finish(&call.dx[0]);
-        rt_tensor_finish(&call.dy);
+        free(values);
+        rt_buffer_destroy(x.tensor.buffer);
+        rt_buffer_destroy(dx.tensor.buffer);
+        rt_buffer_destroy(dy.tensor.buffer);
         rt_device_close(device);
     }
-    free(values);
+    free(ones);
 }
 
 static void a_single_row_is_refused(void **state)

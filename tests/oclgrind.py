@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""The kernels of an operation under Oclgrind, which sees every access to memory: none outside a buffer,
+none that races with another, nothing uninitialised that decides or is stored where it is read.
+
+usage: oclgrind.py IMPLEMENTATIONS COMMON_CL PROGRAM VARIANT NAME...
+
+The program's tests run on small tensors in this variant, and every kernel must have run that is in a
+file beside common.cl whose name begins with one of these.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+# Memory that is not initialised is looked for in code without vectors alone: where Clang fills up a
+# vector with undefined lanes, as it does for `v.lo = ...`, Oclgrind 21.10 reads wildly itself.
+SCALAR = "1x8"
+# Nor here: the library clears a part of the loss's sums between kernels, whereupon Oclgrind takes the
+# other part for uninitialised (ShadowMemory::allocate in its hostMemoryStore).
+CLEARED = "loss"
+
+
+def kernels_of(folder, names):
+    kernels = set()
+    for path in folder.glob("*.cl"):
+        if path.name.startswith(tuple(names)):
+            kernels.update(re.findall(r"^__kernel\b[^;{]*?void\s+(\w+)\(", path.read_text(), re.M))
+    return kernels
+
+
+def run(implementations, program, variant, names):
+    """The program's exit status, what it printed, and what it and Oclgrind complained of."""
+    checks = ["--data-races", "--inst-counts"]
+    if variant == SCALAR and CLEARED not in names:
+        checks.append("--uninitialized")
+    environment = dict(os.environ, RETORT_TEST_SMALL="1", RETORT_TEST_VARIANTS=variant)
+    # Not --log: every context begins that file anew.
+    done = subprocess.run([implementations, "run", "oclgrind", *checks, program], check=False,
+                          capture_output=True, text=True, errors="replace", env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def main():
+    implementations, common, program, variant, *names = sys.argv[1:]
+    status, printed, complaints = run(implementations, program, variant, names)
+    ran = set(re.findall(r"^Instructions executed for kernel '(\w+)'", printed, re.M))
+    print("\n".join(line for line in printed.splitlines() if line.startswith("[")))
+    sys.stdout.flush()
+    print(complaints[:20000], file=sys.stderr)
+    if status:
+        return status
+    if re.search(r"^\tKernel: |OCLGRIND FATAL ERROR|Oclgrind - ", complaints, re.M):
+        print("Oclgrind reports what stands above")
+        return 1
+    missing = kernels_of(pathlib.Path(common).parent, names) - ran
+    if missing:
+        print("no test ran the kernels %s" % ", ".join(sorted(missing)))
+        return 1
+    print("%d kernels ran without a report: %s" % (len(ran), ", ".join(sorted(ran))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
