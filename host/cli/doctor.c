@@ -55,12 +55,18 @@ static bool has_substitute(const struct doctor *doctor, const struct doctor_row 
     return false;
 }
 
-/* The first check that failed for good; NULL: none. */
+static bool is_exact(const struct doctor_row *row)
+{
+    return strcmp(row->check->section, RT_SECTION_EXACT) == 0;
+}
+
+/* The first check of what training needs that failed for good; NULL: none. */
 static const struct doctor_row *find_hopeless(const struct doctor *doctor)
 {
     const struct doctor_row *rows = doctor_rows(doctor, -1);
     for (size_t i = 0; i < doctor->checks; i++)
-        if (rows[i].result == DOCTOR_WRONG && !has_substitute(doctor, &rows[i]))
+        if (rows[i].result == DOCTOR_WRONG && !is_exact(&rows[i]) &&
+            !has_substitute(doctor, &rows[i]))
             return &rows[i];
     return NULL;
 }
@@ -112,7 +118,7 @@ static void decide(struct doctor *doctor)
         replaced->group = setting->group;
     }
     for (size_t i = 0; i < doctor->checks; i++)
-        if (rows[i].result == DOCTOR_WRONG)
+        if (rows[i].result == DOCTOR_WRONG && !is_exact(&rows[i]))
             rt_replaced_add(replaced, rows[i].check->what, rows[i].check->variant, rows[i].why);
     if (replaced->vector || replaced->count > 0)
         doctor->verdict = DOCTOR_REPLACED;

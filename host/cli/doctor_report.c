@@ -86,6 +86,15 @@ void doctor_print_memory(const struct doctor *doctor)
                terminal_paint(TERMINAL_DOUBTFUL, "less than it reports"), (double)m->had / MIB);
 }
 
+static void print_exact(const struct doctor *doctor)
+{
+    const struct doctor_row *rows = doctor_rows(doctor, -1);
+    for (size_t i = 0; i < doctor->checks; i++)
+        if (strcmp(rows[i].check->section, RT_SECTION_EXACT) == 0 && rows[i].result == DOCTOR_WRONG)
+            printf("%s here: its results are not those of other devices\n",
+                   terminal_paint(TERMINAL_BAD, "--math exact is not exact"));
+}
+
 void doctor_print_verdict(const struct doctor *doctor)
 {
     const struct rt_replaced *replaced = rt_choices_replaced(rt_device_choices(doctor->device));
@@ -96,6 +105,8 @@ void doctor_print_verdict(const struct doctor *doctor)
                               doctor->only ? "right, as far as was asked" : "fit for training"));
     if (doctor->verdict == DOCTOR_UNFIT)
         printf("verdict: %s: %s\n", terminal_paint(TERMINAL_BAD, "not fit"), doctor->why);
+    if (doctor->verdict != DOCTOR_REPLACED)
+        print_exact(doctor);
     fflush(stdout); /* before what standard error may say */
     if (doctor->verdict != DOCTOR_REPLACED)
         return;
@@ -108,6 +119,7 @@ void doctor_print_verdict(const struct doctor *doctor)
         printf("  all: by ones with vectors of %d and work-groups of %d\n", replaced->vector,
                replaced->group);
     printf("%s\n", doctor->why);
+    print_exact(doctor);
 }
 
 /* --- the file ------------------------------------------------------------------------------- */

@@ -309,6 +309,7 @@ static const struct rt_check checks[] = {
     KERNEL("losses", rt_certify_loss),
     KERNEL("optimisers", rt_certify_optimizer),
     KERNEL("classes and counts", rt_certify_metrics),
+    {.section = RT_SECTION_EXACT, .what = "exact math", .run = rt_certify_exact},
 };
 
 const struct rt_check *rt_checks(size_t *count)

@@ -5,8 +5,10 @@
 
 #include "ops/verify.h"
 
+#define RT_SECTION_EXACT "exact math" /* without it a device is still fit for training */
+
 struct rt_check {
-    const char *section; /* under which it is shown: "kernels", ... */
+    const char *section; /* "kernels", or RT_SECTION_EXACT */
     const char *what;    /* "conv2d forward" */
     const char *variant; /* "winograd"; NULL: there is but one way */
     /* Adds to *verified. Errors: UNSUPPORTED (the device never runs this), ARGUMENT, DEVICE, BUILD:
@@ -15,7 +17,7 @@ struct rt_check {
                      struct rt_verified *verified);
 };
 
-/* All of them. A check of another kind - of golden values, say - is one more line there. */
+/* All of them. */
 const struct rt_check *rt_checks(size_t *count);
 
 /* certify_training.c */
@@ -27,5 +29,9 @@ rt_status rt_certify_optimizer(struct rt_device *device, const struct rt_check *
                                struct rt_verified *verified);
 rt_status rt_certify_metrics(struct rt_device *device, const struct rt_check *check,
                              struct rt_verified *verified);
+
+/* certify_exact.c; on a device set to it since. Errors: UNSUPPORTED, too (it cannot compute so). */
+rt_status rt_certify_exact(struct rt_device *device, const struct rt_check *check,
+                           struct rt_verified *verified);
 
 #endif
