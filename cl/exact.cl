@@ -44,14 +44,15 @@ static inline uvec exact_split(uvec bits, ivec *exponent)
 }
 
 /* The bits of the float that is nearest to m / 2^25 2^(exponent - 127), of two the even one.
- * 2^25 <= m < 2^26, and the lowest bit of m stands for all that are below it. */
+ * 2^25 <= m < 2^26, and the lowest bit of m stands for all that are below it. Limits are vectors:
+ * Oclgrind 21.10 reads past the end of scalar ones. */
 static inline uvec exact_round(uvec m, ivec exponent)
 {
-    const uvec shift = AS_UVEC(clamp(1 - exponent, 0, 26)); /* what a denormal result lacks */
+    const uvec shift = AS_UVEC(clamp(1 - exponent, (ivec)(0), (ivec)(26))); /* what a denormal result lacks */
     const uvec rest = m & (((uvec)(1) << shift) - 1);
     m = m >> shift | (rest == 0 ? (uvec)(0) : (uvec)(1));
     const uvec nearest = (m >> 2) + ((m >> 1) & (m | m >> 2) & 1);
-    const uvec bits = nearest + (AS_UVEC(max(exponent, 1) - 1) << 23);
+    const uvec bits = nearest + (AS_UVEC(max(exponent, (ivec)(1)) - 1) << 23);
     return exponent >= 255 ? (uvec)(INFINITE) : bits;
 }
 

@@ -32,7 +32,10 @@ static int start(void **state)
     setenv("RETORT_PROFILE_DIR", "profiles", 1);
     return break_kernels("direct", "conv2d.cl", "#undef RELU\n#define RELU(v) ((v) + 0.25f)") ||
            break_kernels("wide", "pool.cl", "#if VEC > 4\n#error too wide\n#endif") ||
-           break_kernels("none", "pool.cl", "#error broken");
+           break_kernels("none", "pool.cl", "#error broken") ||
+           break_kernels("rounded", "pool.cl",
+                         "#if EXACT\n#undef LOAD\n#define LOAD(p) (JOIN(vload, VEC)(0, p) * "
+                         "1.0000002f)\n#endif");
 }
 
 static int finish(void **state)
@@ -201,6 +204,18 @@ static void a_device_may_be_unfit(void **state)
     assert_int_equal(shell("ls profiles"), 2); /* nothing would be right */
 }
 
+static void other_bits_are_told_of_exact_math_alone(void **state)
+{
+    (void)state;
+    check_any_device();
+    assert_int_equal(retort("doctor --only \"exact math\""), 0);
+    assert_said("verdict: right");
+    assert_int_equal(
+        shell("RETORT_CL_DIR=rounded \"$RETORT_PROGRAM\" doctor --only \"exact math\""), 0);
+    assert_said("pooling has other bits here than elsewhere");
+    assert_said("--math exact is not exact here");
+}
+
 static void a_name_that_is_none_is_told(void **state)
 {
     (void)state;
@@ -218,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_wrong_variant_is_replaced),
         cmocka_unit_test(shorter_vectors_replace_all),
         cmocka_unit_test(a_device_may_be_unfit),
+        cmocka_unit_test(other_bits_are_told_of_exact_math_alone),
         cmocka_unit_test(a_name_that_is_none_is_told),
     };
     return cmocka_run_group_tests(tests, start, finish);

@@ -310,6 +310,10 @@ static const struct rt_check checks[] = {
     KERNEL("optimisers", rt_certify_optimizer),
     KERNEL("classes and counts", rt_certify_metrics),
     {.section = RT_SECTION_EXACT, .what = "exact math", .run = rt_certify_exact},
+    {.section = RT_SECTION_EXACT,
+     .what = "exact math",
+     .variant = "plain",
+     .run = rt_certify_exact},
 };
 
 const struct rt_check *rt_checks(size_t *count)

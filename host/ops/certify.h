@@ -30,7 +30,8 @@ rt_status rt_certify_optimizer(struct rt_device *device, const struct rt_check *
 rt_status rt_certify_metrics(struct rt_device *device, const struct rt_check *check,
                              struct rt_verified *verified);
 
-/* certify_exact.c; on a device set to it since. Errors: UNSUPPORTED, too (it cannot compute so). */
+/* certify_exact.c; on a device set to it since, in its own vectors or, `plain`, without. Errors:
+ * UNSUPPORTED, too (it cannot compute so). */
 rt_status rt_certify_exact(struct rt_device *device, const struct rt_check *check,
                            struct rt_verified *verified);
 
