@@ -7,15 +7,17 @@
 #define GROUP 1
 #endif
 #define VECTORS (256 / (GROUP * VEC))
+#define LEFT (GROUP * VEC < 4 ? 4 / (GROUP * VEC) : 1) /* of them, for the last four lanes */
 
 static float sum_lanes(vec *sums, __local float *lanes)
 {
     const int item = get_local_id(0);
 #pragma unroll
-    for (int kept = VECTORS / 2; kept > 0; kept /= 2)
+    for (int kept = VECTORS / 2; kept >= LEFT; kept /= 2)
         for (int k = 0; k < kept; k++)
             sums[k] += sums[k + kept];
-    STORE(sums[0], lanes + item * VEC);
+    for (int k = 0; k < LEFT; k++)
+        STORE(sums[k], lanes + (k * GROUP + item) * VEC);
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int kept = GROUP * VEC / 2; kept >= 4; kept /= 2) {
         for (int i = item; i < kept; i += GROUP)
