@@ -52,16 +52,16 @@ const struct rt_conv2d_variant *rt_conv2d_exact(const struct rt_device *device,
                                                 enum rt_conv2d_part part)
 {
     static const struct rt_conv2d_variant *const winograd[] = {&rt_conv2d_winograd,
-                                                               &rt_conv2d_winograd_plain},
+                                                               &rt_conv2d_winograd_plain, NULL},
                                                  *const direct[] = {&rt_conv2d_direct,
-                                                                    &rt_conv2d_plain},
+                                                                    &rt_conv2d_plain, NULL},
                                                  *const shared[] = {&rt_conv2d_tiled,
                                                                     &rt_conv2d_direct,
-                                                                    &rt_conv2d_plain};
+                                                                    &rt_conv2d_plain, NULL};
     const struct rt_conv2d_variant *const *variant = rt_conv2d_is_winograd(a, x, part) ? winograd
                                                      : rt_device_is_cpu(device)        ? direct
                                                                                        : shared;
-    while (!(*variant)->supports(device, a, x, part))
+    while (variant[1] && !(*variant)->supports(device, a, x, part))
         variant++;
     return *variant;
 }

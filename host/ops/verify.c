@@ -317,7 +317,7 @@ static rt_status compare_maxima(const struct turn *turn)
         const float *upper = y + i / (width / 2) * 2 * width + i % (width / 2) * 2;
         const float *lower = upper + width;
         const float want = fmaxf(fmaxf(upper[0], upper[1]), fmaxf(lower[0], lower[1]));
-        if (memcmp(&want, &maxima[i], sizeof want) != 0)
+        if (maxima[i] != want || !signbit(maxima[i]) != !signbit(want))
             RT_TRY(rt_fail(RT_ERROR_DEVICE, "maxima: element %zu is %a, expected %a", i,
                            (double)maxima[i], (double)want));
     }
