@@ -139,9 +139,13 @@ static void check_run(const struct op_case *test, const struct rt_expected *expe
     rt_device_close(device);
 }
 
-/* Exact mode has one way for each convolution: it is enough that it takes the cases of one. */
+/* Exact mode has one way for each convolution: it is enough that it takes the cases of one. Not
+ * where kernels are interpreted: some have vectors of 16 in every variant, on which Oclgrind's
+ * check of uninitialised memory crashes. */
 static bool is_exact(const struct op_case *test)
 {
+    if (check_small())
+        return false;
     return test->conv == RT_CONV_AUTO || test->conv == RT_CONV_WINOGRAD;
 }
 
