@@ -63,7 +63,7 @@ def memory_that_ends_under_way_leaves_a_run_that_goes_on():
 def a_device_that_goes_leaves_a_run_that_goes_on():
     run = FOLDER / "gone"
     for function, number, code in (("clEnqueueNDRangeKernel", 150, NOT_AVAILABLE),
-                                   ("clFinish", 9, INVALID_QUEUE)):
+                                   ("clFinish", 5, INVALID_QUEUE)):
         error = fail(("train", *RUN, "--out", run), function, number, code, lasting=True)
         assert "the run in %s has stopped and can be resumed: " % run in error, error
         assert "the device is lost" in error, error
@@ -72,10 +72,10 @@ def a_device_that_goes_leaves_a_run_that_goes_on():
 
 
 def a_device_that_goes_in_saving_leaves_the_checkpoint_before():
-    """Reads of a buffer are those of a loss, of counters, and of what is saved: some in a row are
-    all of them."""
+    """Reads of a buffer are those of a loss, of counters, and of what is saved: an epoch's, in a row,
+    are all of them."""
     run, seen = FOLDER / "saving", set()
-    for number in range(20, 26):
+    for number in range(12, 20):
         fail(("train", *RUN, "--out", run), "clEnqueueReadBuffer", number, OUT_OF_RESOURCES, True)
         left = (run / "log.csv").read_text().count("\n") - 1
         seen.add(left)
@@ -110,27 +110,35 @@ def a_kernel_of_the_first_step_that_does_not_build_ends_the_run():
     expect_recovery(run)
 
 
-def a_kernel_of_the_judging_that_does_not_build_leaves_the_checkpoint():
-    run = FOLDER / "judged"
+def a_kernel_of_a_later_session_that_does_not_build_leaves_the_checkpoint():
+    run = FOLDER / "later"
     more = SMALL + ("--schedule", "constant")
     checks.run(RETORT, "train", *more, "--epochs", "1", "--out", run)
     kept = (run / "last.safetensors").read_bytes()
-    broken = str(break_kernel("metrics.cl"))
     _, error = checks.run(RETORT, "train", *more, "--epochs", "3", "--out", run, "--resume", status=1,
-                          RETORT_CL_DIR=broken)
-    expect_build_error(error, "metrics.cl")
+                          RETORT_CL_DIR=str(break_kernel("loss.cl")))
+    expect_build_error(error, "loss.cl")
     assert "the run in %s has stopped and can be resumed: " % run in error, error
     expect_whole_files(run)
     assert (run / "last.safetensors").read_bytes() == kept
     checks.run(RETORT, "train", *more, "--epochs", "3", "--out", run, "--resume")
-    whole = FOLDER / "judged-whole"
+    whole = FOLDER / "later-whole"
     checks.run(RETORT, "train", *more, "--epochs", "3", "--out", whole)
     expect_same_run(whole, run)
+
+
+def a_kernel_of_the_judging_that_does_not_build_leaves_what_was_trained():
+    run = FOLDER / "judged"
+    broken = str(break_kernel("metrics.cl"))
+    _, error = checks.run(RETORT, "train", *RUN, "--out", run, status=1, RETORT_CL_DIR=broken)
+    expect_build_error(error, "metrics.cl")
+    assert "the run in %s is trained; --resume judges it: " % run in error, error
     weights = run / "best.safetensors"
     _, error = checks.run(RETORT, "eval", "--model", weights, "--out", FOLDER / "verdict", status=1,
                           RETORT_CL_DIR=broken)
     expect_build_error(error, "metrics.cl")
     assert not (FOLDER / "verdict").exists(), "a folder is left"
+    expect_recovery(run)
 
 
 def main():
@@ -149,7 +157,8 @@ def main():
                      a_device_that_goes_leaves_a_run_that_goes_on,
                      a_device_that_goes_in_saving_leaves_the_checkpoint_before,
                      a_kernel_of_the_first_step_that_does_not_build_ends_the_run,
-                     a_kernel_of_the_judging_that_does_not_build_leaves_the_checkpoint))
+                     a_kernel_of_a_later_session_that_does_not_build_leaves_the_checkpoint,
+                     a_kernel_of_the_judging_that_does_not_build_leaves_what_was_trained))
 
 
 main()
