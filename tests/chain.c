@@ -50,7 +50,7 @@ static void a_run_is_trained_and_judged(void **state)
         "t/config.json",       "t/log.csv",
         "t/best.safetensors",  "t/last.safetensors",
         "t/eval/metrics.json", "t/eval/confusion.csv",
-        "t/loss.gp",           "t/eval/panel-10-tiles.png",
+        "t/loss.gp",           "t/eval/panel-10-prediction.png",
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (!rt_path_exists(files[i]))

@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -24,4 +25,16 @@ rt_status rt_json_text(char **text, const json_t *value, size_t flags)
     free(*text);
     *text = NULL;
     return rt_fail(RT_ERROR_MEMORY, "cannot write JSON: out of memory");
+}
+
+const char *rt_json_member_text(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+double rt_json_member_number(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+    return json_is_number(value) ? json_number_value(value) : NAN;
 }
