@@ -53,7 +53,8 @@ static void put_axis(const struct rt_chart *chart, bool horizontal)
         step = 1;
         decimals = 0;
     }
-    for (double k = ceil(least / step - 1e-9); k * step <= most + step * 1e-9; k++) {
+    /* Without the 0 that is added, a zero would be -0. */
+    for (double k = ceil(least / step - 1e-9) + 0.0; k * step <= most + step * 1e-9; k++) {
         if (horizontal) {
             double x = place_x(chart, k * step);
             fprintf(chart->page, "<text class=\"x\" x=\"%.1f\" y=\"%d\">%.*f</text>", x,
@@ -91,8 +92,7 @@ static bool is_point(double x, double y)
     return fabs(x) < 1e4 && fabs(y) < 1e4;
 }
 
-void rt_chart_line(const struct rt_chart *chart, const struct rt_chart_line *line,
-                   const char *look)
+void rt_chart_line(const struct rt_chart *chart, const struct rt_chart_line *line, const char *look)
 {
     double last_x = NAN, last_y = NAN, x = NAN, y = NAN;
     bool held = false; /* the point before was left out */

@@ -52,11 +52,13 @@ void rt_html_duration(FILE *page, double seconds)
     if (!(seconds >= 0 && seconds < 1e9))
         fputs("–", page);
     else if (seconds < 59.5)
-        fprintf(page, "%.*f s", seconds < 9.95 ? 1 : 0, seconds);
+        fprintf(page, "%.*f&nbsp;s", seconds < 9.95 ? 1 : 0, seconds);
     else if (seconds < 3570)
-        fprintf(page, "%d min %d s", (int)(seconds + 0.5) / 60, (int)(seconds + 0.5) % 60);
+        fprintf(page, "%d&nbsp;min %d&nbsp;s", (int)(seconds + 0.5) / 60,
+                (int)(seconds + 0.5) % 60);
     else
-        fprintf(page, "%d h %d min", (int)(seconds + 30) / 3600, (int)(seconds + 30) / 60 % 60);
+        fprintf(page, "%d&nbsp;h %d&nbsp;min", (int)(seconds + 30) / 3600,
+                (int)(seconds + 30) / 60 % 60);
 }
 
 /* RFC 4648: three bytes become four letters, and '=' fills the last four. */

@@ -12,8 +12,7 @@
 /* Nothing but a colour goes into a style: another text could make a browser fetch something. */
 static bool is_color(const char *text)
 {
-    return strlen(text) == 7 && text[0] == '#' &&
-           strspn(text + 1, "0123456789ABCDEFabcdef") == 6;
+    return strlen(text) == 7 && text[0] == '#' && strspn(text + 1, "0123456789ABCDEFabcdef") == 6;
 }
 
 void rt_page_class(const struct rt_report *report, size_t class)
@@ -78,12 +77,13 @@ end:
 /* The run's name stands by the bar where the table has no columns, on a phone. */
 static void put_bar(FILE *page, const struct rt_subject *subject, double share)
 {
-    fprintf(page, "<td class=\"bar run-%d\" data-run=\"", subject->style);
+    fprintf(page, "<td class=\"bar run-%d\"><div data-run=\"", subject->style);
     rt_html_text(page, subject->label);
     if (isfinite(share))
-        fprintf(page, "\" style=\"--share:%.1f%%\"><span>%.3f</span></td>", 100 * share, share);
+        fprintf(page, "\"><span>%.3f</span><i style=\"width:%.1f%%\"></i></div></td>", share,
+                100 * fmin(fmax(share, 0), 1));
     else
-        fputs("\" style=\"--share:0%\"><span>–</span></td>", page);
+        fputs("\"><span>–</span></div></td>", page);
 }
 
 static void put_class_row(const struct rt_report *report, size_t class,
@@ -119,8 +119,9 @@ rt_status rt_page_classes(const struct rt_report *report)
     const struct rt_subject *distilled = rt_report_find(report, RT_ROLE_DISTILLED);
     const struct rt_subject *alone = distilled ? rt_report_twin(report, distilled) : NULL;
     rt_page_section(page, "classes", "IoU by class");
-    fputs("<div class=\"wide\"><table class=\"bars\">\n<caption>How much of a class’s pixels, seen "
-          "or missed, were seen right; “pixels” is the class’s share of the truth. ",
+    fputs("<div class=\"wide\"><table class=\"bars\">\n<caption>The pixels that both truth and "
+          "prediction give to a class, divided by those that either does; beside the class its "
+          "share of the truth. ",
           page);
     RT_TRY(put_classes_link(report));
     fputs("</caption>\n<thead><tr><th scope=\"col\">class</th><th scope=\"col\">pixels</th>", page);
@@ -237,9 +238,11 @@ rt_status rt_page_confusion(const struct rt_report *report)
 {
     rt_status status = RT_OK;
     rt_page_section(report->page, "confusion", "Confusion");
-    fputs("<p class=\"note\">Of each class in truth, a row, the per cent of its pixels that were "
-          "predicted as each class, a column. What is right is framed.</p>\n<div class=\"matrices\">\n",
-          report->page);
+    fprintf(report->page,
+            "<p class=\"note\">Of each class in truth, a row, the per cent of its pixels that were "
+            "predicted as each class, a column. The diagonal, what was seen right, is framed.</p>\n"
+            "<div class=\"matrices\" style=\"--classes:%zu\">\n",
+            rt_report_classes(report));
     for (size_t i = 0; i < report->count; i++)
         RT_TRY(put_confusion(report, &report->subjects[i]));
     fputs("</div>\n</section>\n", report->page);

@@ -38,10 +38,8 @@ static void begin_figure(FILE *page, const char *title)
 
 static struct rt_chart_line line_of(const struct rt_subject *subject, const double *first)
 {
-    return (struct rt_chart_line){.x = &subject->epochs->epoch,
-                                  .y = first,
-                                  .count = subject->epoch_count,
-                                  .stride = COLUMNS};
+    return (struct rt_chart_line){
+        .x = &subject->epochs->epoch, .y = first, .count = subject->epoch_count, .stride = COLUMNS};
 }
 
 static size_t best_epoch(const struct rt_subject *subject)
@@ -116,7 +114,7 @@ static rt_status put_scores(const struct rt_report *report)
             chart.y_most = fmax(chart.y_most, subject->epochs[k].val_mean_iou);
     }
     chart.y_most = rt_chart_end_of_axis(chart.y_most);
-    begin_figure(page, "Mean IoU on the held-out part");
+    begin_figure(page, "Mean IoU");
     RT_TRY(put_scores_link(report));
     fputs("</figcaption>\n", page);
     rt_chart_begin(&chart, "Mean IoU by epoch, a line a run; the list below names the best.");
@@ -127,8 +125,8 @@ static rt_status put_scores(const struct rt_report *report)
         const struct rt_run_epoch *best = &subject->epochs[best_epoch(subject)];
         struct rt_chart_line line = line_of(subject, &subject->epochs->val_mean_iou);
         rt_chart_line(&chart, &line, look_of(look, subject, ""));
-        snprintf(text, sizeof text, "%.40s: %.3f at epoch %.0f", subject->label,
-                 best->val_mean_iou, best->epoch);
+        snprintf(text, sizeof text, "%.40s: %.3f at epoch %.0f", subject->label, best->val_mean_iou,
+                 best->epoch);
         rt_chart_dot(&chart, best->epoch, best->val_mean_iou, look, text);
     }
     rt_chart_end(&chart);
@@ -153,7 +151,7 @@ static rt_status put_losses(const struct rt_report *report, const struct rt_subj
     for (size_t i = 0; i < subject->epoch_count; i++)
         chart.y_most = fmax(chart.y_most, fmax(first[i].train_loss, first[i].val_loss));
     chart.y_most = rt_chart_end_of_axis(chart.y_most);
-    RT_TRY(rt_format(&title, "Loss of the %s", subject->label));
+    RT_TRY(rt_format(&title, "Loss: %s", subject->label));
     RT_TRY(rt_format(&alt,
                      "Loss by epoch. Training: from %.3g to %.3g; validation: from %.3g to %.3g.",
                      first->train_loss, last->train_loss, first->val_loss, last->val_loss));
@@ -195,7 +193,7 @@ rt_status rt_page_training(const struct rt_report *report)
         if (report->subjects[i].epoch_count)
             RT_TRY(put_losses(report, &report->subjects[i]));
     fputs("</div>\n<p class=\"note\">The weights of the epoch with the best mean IoU, the dot, are "
-          "those that are kept and judged. ",
+          "those that are kept and judged; it is that of the held-out part. ",
           page);
     if (rt_report_find(report, RT_ROLE_DISTILLED))
         fputs("A distilled student’s training loss is that of the masks and of its teacher’s "
@@ -308,10 +306,10 @@ static rt_status put_curve(const struct rt_report *report, size_t class)
     fputs("<ul class=\"legend\">", page);
     for (size_t i = 0; i < report->count; i++)
         if (find_columns(&report->subjects[i], name, &recall, &precision))
-            rt_page_legend(page, &report->subjects[i],
-                           rt_json_member_number(
-                               rt_subject_class(report, &report->subjects[i], class),
-                               "average_precision"));
+            rt_page_legend(
+                page, &report->subjects[i],
+                rt_json_member_number(rt_subject_class(report, &report->subjects[i], class),
+                                      "average_precision"));
     fputs("</ul></figure>\n", page);
 end:
     return status;

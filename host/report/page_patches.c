@@ -12,7 +12,8 @@
 #define PANELS_MAX 99
 #define NAMED_MAX 3 /* classes that a text instead of a picture names */
 
-/* --- which runs show the same patch ------------------------------------------------------------ */
+/* --- which runs show the same patch ------------------------------------------------------------
+ */
 
 static bool is_same_patch(const json_t *a, const json_t *b)
 {
@@ -44,7 +45,8 @@ static bool is_shown_before(const struct rt_report *report, size_t before, const
     return false;
 }
 
-/* --- a text for who does not see the picture --------------------------------------------------- */
+/* --- a text for who does not see the picture ---------------------------------------------------
+ */
 
 /* "Truth: Land 61 %, Road 30 %, Building 8 %": the largest classes. */
 static rt_status describe(char **text, const char *what, const json_t *counts)
@@ -69,8 +71,8 @@ static rt_status describe(char **text, const char *what, const json_t *counts)
         }
         if (!largest)
             break;
-        RT_TRY(rt_format(&longer, "%s%s %s %.0f %%", *text, i ? "," : ":", largest,
-                         100 * most / sum));
+        RT_TRY(
+            rt_format(&longer, "%s%s %s %.0f %%", *text, i ? "," : ":", largest, 100 * most / sum));
         free(*text);
         *text = longer;
         below = most;
@@ -83,7 +85,8 @@ end:
     return status;
 }
 
-/* --- tiles ------------------------------------------------------------------------------------- */
+/* --- tiles -------------------------------------------------------------------------------------
+ */
 
 static rt_status put_picture(const struct rt_report *report, const struct rt_subject *subject,
                              size_t number, const char *kind, const char *alt)
@@ -147,9 +150,9 @@ static rt_status put_patch(const struct rt_report *report, const struct rt_subje
     const json_t *patch = json_array_get(first->panels, number - 1);
     fputs("<article class=\"patch\"><h3>", page);
     rt_html_text(page, rt_json_member_text(patch, "image"));
-    fprintf(page, " <span>at %.0f, %.0f</span></h3>\n<div class=\"tiles\" style=\"--columns:%zu\">\n",
-            rt_json_member_number(patch, "x"), rt_json_member_number(patch, "y"),
-            report->count + 2);
+    fprintf(
+        page, " <span>at %.0f, %.0f</span></h3>\n<div class=\"tiles\" style=\"--columns:%zu\">\n",
+        rt_json_member_number(patch, "x"), rt_json_member_number(patch, "y"), report->count + 2);
     RT_TRY(put_tile(report, first, number, "image"));
     RT_TRY(put_tile(report, first, number, "truth"));
     for (size_t i = 0; i < report->count; i++) {
@@ -196,16 +199,19 @@ rt_status rt_page_patches(const struct rt_report *report)
         count += count_panels(&report->subjects[i]);
     rt_page_section(page, "patches", "Segmented patches");
     if (count == 0) {
-        fputs("<p class=\"note\">No run has a panels.json: retort eval writes it.</p>\n</section>\n",
-              page);
+        fputs(
+            "<p class=\"note\">No run has a panels.json: retort eval writes it.</p>\n</section>\n",
+            page);
         return RT_OK;
     }
     fputs("<p class=\"note\">Patches spread evenly over the held-out part, and the per cent of "
           "their pixels that were seen right. <span class=\"live\">Drag over a prediction, or move "
           "the slider below it, to lay the truth over it.</span></p>\n",
           page);
+    fputs("<div class=\"tools\">\n", page);
     put_legend(report);
     put_controls(page);
+    fputs("</div>\n", page);
     for (size_t i = 0; i < report->count; i++) {
         const struct rt_subject *subject = &report->subjects[i];
         for (size_t k = 0; k < count_panels(subject); k++)

@@ -198,7 +198,7 @@ static void put_words(FILE *page)
         {"Average precision", "the area under the curve of precision against recall."},
         {"Accuracy", "the share of all pixels that were seen right."},
         {"Held-out part", "the images, or patches, that no run was trained on."},
-        {"Time an image", "of a patch, predicted in batches on the device named above."},
+        {"Time per image", "of a patch, predicted in batches on the device named above."},
         {"Memory", "the most that was held on the device at once."},
         {"Distilled", "trained to answer as a larger network does, the teacher, rather than from "
                       "the masks alone."},

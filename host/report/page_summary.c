@@ -15,8 +15,7 @@ rt_status rt_page_title(char **title, const struct rt_report *report)
     const struct rt_subject *distilled = rt_report_find(report, RT_ROLE_DISTILLED);
     const struct rt_subject *teacher = rt_report_find(report, RT_ROLE_TEACHER);
     int length, teacher_length;
-    const char *network =
-        rt_subject_network(distilled ? distilled : &report->subjects[0], &length);
+    const char *network = rt_subject_network(distilled ? distilled : &report->subjects[0], &length);
     if (!distilled || !teacher)
         return rt_format(title, "%.*s", length, network);
     const char *teacher_network = rt_subject_network(teacher, &teacher_length);
@@ -34,7 +33,7 @@ static void put_origin(const struct rt_report *report)
     fprintf(page, " · %zu classes · ", rt_report_classes(report));
     rt_html_count(page, rt_subject_number(first, "patches"));
     fputs(rt_json_member_number(first->config, "validation") > 0 ? " held-out patches of "
-                                                                  : " patches of ",
+                                                                 : " patches of ",
           page);
     rt_html_count(page, rt_subject_number(first, "patch"));
     fputs(" pixels", page);
@@ -55,7 +54,7 @@ static void put_ratios(FILE *page, const struct rt_subject *teacher,
         rt_subject_number(teacher, "parameters") / rt_subject_number(student, "parameters");
     double faster = rt_subject_number(teacher, "milliseconds_per_image") /
                     rt_subject_number(student, "milliseconds_per_image");
-    bool is_smaller = smaller > 1.05 && smaller < 1e6, is_faster = faster > 1.05 && faster < 1e6;
+    bool is_smaller = smaller > 1.05 && smaller<1e6, is_faster = faster> 1.05 && faster < 1e6;
     if (is_smaller)
         fprintf(page, ", with <b>%.1f times</b> fewer parameters", smaller);
     if (is_faster)
@@ -69,15 +68,17 @@ static void put_gain(FILE *page, double alone, double distilled)
 {
     double gain = distilled - alone;
     if (fabs(gain) < SMALLEST_GAIN)
-        fprintf(page, "Distillation makes no difference here: a mean IoU of <b>%.3f</b> after "
-                      "%.3f trained alone",
+        fprintf(page,
+                "Distillation makes no difference here: a mean IoU of <b>%.3f</b> after "
+                "%.3f trained alone",
                 distilled, alone);
     else if (gain > 0)
         fprintf(page, "Distillation lifts the student’s mean IoU from %.3f to <b>%.3f</b>", alone,
                 distilled);
     else
-        fprintf(page, "Distillation does not help here: the student’s mean IoU is <b>%.3f</b>, "
-                      "and %.3f when it is trained alone",
+        fprintf(page,
+                "Distillation does not help here: the student’s mean IoU is <b>%.3f</b>, "
+                "and %.3f when it is trained alone",
                 distilled, alone);
 }
 
@@ -163,6 +164,16 @@ static void put_milliseconds(FILE *page, double value)
         fputs("–", page);
 }
 
+/* A line may end after each of its options. */
+static void put_network(FILE *page, const char *network, int length)
+{
+    for (int i = 0; i < length; i++) {
+        rt_html_text(page, (char[]){network[i], 0});
+        if (network[i] == ',')
+            fputs("<wbr>", page);
+    }
+}
+
 static void put_card(const struct rt_report *report, const struct rt_subject *subject)
 {
     FILE *page = report->page;
@@ -172,18 +183,18 @@ static void put_card(const struct rt_report *report, const struct rt_subject *su
     fprintf(page, "<div class=\"card run-%d\"><p class=\"role\">", subject->style);
     rt_html_text(page, subject->label);
     fputs("</p><p class=\"network\">", page);
-    for (int i = 0; i < length; i++)
-        rt_html_text(page, (char[]){network[i], 0});
+    put_network(page, network, length);
     fputs("</p><p class=\"score\">", page);
     if (isfinite(iou))
-        fprintf(page, "<b>%.3f</b> mean IoU</p><div class=\"meter\" aria-hidden=\"true\"><div "
-                      "style=\"width:%.1f%%\"></div></div><dl>",
+        fprintf(page,
+                "<b>%.3f</b> mean IoU</p><div class=\"meter\" aria-hidden=\"true\"><div "
+                "style=\"width:%.1f%%\"></div></div><dl>",
                 iou, 100 * fmin(fmax(iou, 0), 1));
     else
         fputs("–</p><dl>", page);
     fputs("<div><dt>size</dt><dd>", page);
     put_megabytes(page, rt_subject_number(subject, "bytes"));
-    fputs("</dd></div><div><dt>time an image</dt><dd>", page);
+    fputs("</dd></div><div><dt>time per image</dt><dd>", page);
     put_milliseconds(page, rt_subject_number(subject, "milliseconds_per_image"));
     fputs("</dd></div><div><dt>memory</dt><dd>", page);
     put_megabytes(page, rt_subject_number(subject, "peak_device_bytes"));
@@ -199,7 +210,7 @@ static double of_metrics(const struct rt_subject *subject, const char *key)
     return rt_subject_number(subject, key);
 }
 
-static double images_a_second(const struct rt_subject *subject, const char *key)
+static double images_per_second(const struct rt_subject *subject, const char *key)
 {
     (void)key;
     return 1000 / rt_subject_number(subject, "milliseconds_per_image");
@@ -241,8 +252,8 @@ static const struct measure {
     {"accuracy", "accuracy", of_metrics, UNIT_SHARE, 1},
     {"parameters", "parameters", of_metrics, UNIT_COUNT, -1},
     {"size of the weights", "bytes", of_metrics, UNIT_BYTES, -1},
-    {"time an image", "milliseconds_per_image", of_metrics, UNIT_MILLISECONDS, -1},
-    {"images a second", "images_per_second", images_a_second, UNIT_COUNT, 1},
+    {"time per image", "milliseconds_per_image", of_metrics, UNIT_MILLISECONDS, -1},
+    {"images per second", "images_per_second", images_per_second, UNIT_COUNT, 1},
     {"memory to predict", "peak_device_bytes", of_metrics, UNIT_BYTES, -1},
     {"epochs trained", "epochs", epochs, UNIT_COUNT, 0},
     {"time to train", "training_seconds", training_seconds, UNIT_SECONDS, 0},
@@ -310,8 +321,7 @@ static rt_status put_comparison_link(const struct rt_report *report)
     for (size_t m = 0; m < RT_COUNT(measures); m++) {
         fprintf(csv.stream, "\n%s", measures[m].key);
         for (size_t i = 0; i < report->count; i++)
-            fprintf(csv.stream, ",%.9g",
-                    measures[m].value(&report->subjects[i], measures[m].key));
+            fprintf(csv.stream, ",%.9g", measures[m].value(&report->subjects[i], measures[m].key));
     }
     fputc('\n', csv.stream);
     status = rt_html_csv_link(&csv, report->page, "comparison", "the comparison");
@@ -323,6 +333,7 @@ end:
 static rt_status put_comparison(const struct rt_report *report)
 {
     FILE *page = report->page;
+    int length;
     fputs("<div class=\"wide\"><table class=\"comparison\">\n<caption>Judged on the held-out part "
           "of the data; the best of a row is bold. ",
           page);
@@ -338,7 +349,8 @@ static rt_status put_comparison(const struct rt_report *report)
     fputs("</tr></thead>\n<tbody><tr><th scope=\"row\">network</th>", page);
     for (size_t i = 0; i < report->count; i++) {
         fputs("<td class=\"text\">", page);
-        rt_html_text(page, rt_json_member_text(report->subjects[i].metrics, "network"));
+        const char *network = rt_subject_network(&report->subjects[i], &length);
+        put_network(page, network, (int)strlen(network));
         fputs("</td>", page);
     }
     fputs("</tr>\n", page);

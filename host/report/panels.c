@@ -265,15 +265,14 @@ static rt_status add_panel(struct drawing *drawing, int number, const struct rt_
     char name[32], *title = NULL;
     struct panel *panel = &drawing->panel;
     const struct rt_palette *palette = &rt_model_describe(drawing->model)->palette;
-    const char *image =
-        rt_path_name(rt_dataset_item(drawing->dataset, patch->image)->image_path);
+    const char *image = rt_path_name(rt_dataset_item(drawing->dataset, patch->image)->image_path);
     RT_TRY(fill_panel(panel, drawing->model, drawing->dataset, patch));
     snprintf(name, sizeof name, "panel-%02d", number);
     RT_TRY(write_tiles(drawing->folder, name, panel));
     rt_json_append(&drawing->list,
-                   json_pack("{so si si sI sI so so}", "image", name_json(image), "x", (int)patch->x, "y",
-                             (int)patch->y, "known", (json_int_t)panel->known, "right",
-                             (json_int_t)panel->right, "truth",
+                   json_pack("{so si si sI sI so so}", "image", name_json(image), "x",
+                             (int)patch->x, "y", (int)patch->y, "known", (json_int_t)panel->known,
+                             "right", (json_int_t)panel->right, "truth",
                              counts_json(rt_dataset_palette(drawing->dataset), panel->truth),
                              "predicted", counts_json(palette, panel->predicted)));
     RT_TRY(rt_format(&title, "%s at %d, %d: %.1f %% right", image, patch->x, patch->y,

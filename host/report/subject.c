@@ -134,8 +134,8 @@ static rt_status assign_labels(struct rt_report *report)
                 continue;
             alone = false;
             first = first && k > i;
-            named = named && *name &&
-                    strcmp(rt_path_name(other[other->is_control].folder), name) != 0;
+            named =
+                named && *name && strcmp(rt_path_name(other[other->is_control].folder), name) != 0;
         }
         subject->style = roles[subject->role].style;
         if (!first) {
@@ -245,8 +245,7 @@ const json_t *rt_subject_class(const struct rt_report *report, const struct rt_s
                                size_t class)
 {
     const json_t *own = class_of(subject, class);
-    bool same =
-        strcmp(rt_json_member_text(own, "name"), rt_report_class(report, class)) == 0;
+    bool same = strcmp(rt_json_member_text(own, "name"), rt_report_class(report, class)) == 0;
     return same ? own : NULL;
 }
 
@@ -256,8 +255,8 @@ bool rt_report_is_fair(const struct rt_report *report)
         for (size_t c = 0; c < rt_report_classes(report); c++) {
             const json_t *first = class_of(&report->subjects[0], c);
             const json_t *own = rt_subject_class(report, &report->subjects[i], c);
-            if (!own || !json_equal(json_object_get(first, "support"),
-                                    json_object_get(own, "support")))
+            if (!own ||
+                !json_equal(json_object_get(first, "support"), json_object_get(own, "support")))
                 return false;
         }
     return true;

@@ -34,8 +34,8 @@ struct rt_report {
     FILE *page;
 };
 
-/* Reads the runs. Release with rt_report_finish whatever the result. Errors: IO, FORMAT, ARGUMENT (a
- * run that is not evaluated), MEMORY. */
+/* Reads the runs. Release with rt_report_finish whatever the result. Errors: IO, FORMAT, ARGUMENT
+ * (a run that is not evaluated), MEMORY. */
 rt_status rt_report_read(struct rt_report *report, const char *const *runs, int count);
 void rt_report_finish(struct rt_report *report);
 
