@@ -40,10 +40,10 @@
         return { width, height, colors };
     }
 
+    const WRONG = [200, 0, 60], VEIL = 190;
+
     /* Where the colours differ and truth has a class, the canvas is filled, elsewhere under a veil. */
     function mark(canvas, truth, seen) {
-        const wrong = getComputedStyle(root).getPropertyValue("--wrong").match(/[0-9a-f]{2}/gi)
-            .map(part => parseInt(part, 16));
         canvas.width = truth.width;
         canvas.height = truth.height;
         const context = canvas.getContext("2d");
@@ -52,10 +52,10 @@
         let count = 0;
         for (let at = 0; at < truth.colors.length; at++) {
             if (truth.colors[at] !== seen.colors[at] && names.has(truth.colors[at])) {
-                wrong.forEach((value, i) => picture.data[4 * at + i] = value);
+                WRONG.forEach((value, i) => picture.data[4 * at + i] = value);
                 count++;
             } else {
-                picture.data[4 * at + 3] = 150;
+                picture.data[4 * at + 3] = VEIL;
             }
         }
         context.putImageData(picture, 0, 0);

@@ -204,7 +204,10 @@ static void put_confusion_row(const struct rt_report *report, const struct rt_su
         double share = 100 * pixels_of(row, p) / sum;
         if (isfinite(share))
             fprintf(page, "<td%s style=\"--share:%.1f%%\">%.1f</td>",
-                    p == truth ? " class=\"right\"" : "", share, share);
+                    p == truth     ? " class=\"right\""
+                    : share < 0.05 ? " class=\"none\""
+                                   : "",
+                    share, share);
         else
             fputs("<td>–</td>", page);
     }
