@@ -1,4 +1,5 @@
-/* Text files that are embedded at build time by tools/embed.py, in arrays that end with a NULL name.
+/* Text files that are embedded at build time by tools/embed.py, in arrays that end with a NULL
+ * name.
  */
 #ifndef RT_BASE_SOURCES_H
 #define RT_BASE_SOURCES_H
