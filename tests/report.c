@@ -451,7 +451,8 @@ static void a_verdict_is_what_the_figures_say(void **state)
     }
     make_run_of("a", "{}", "unet:16", 0.75);
     char *page = make_page("a");
-    position(page, "It reaches a mean IoU of <b>0.750</b>.");
+    position(page,
+             "It reaches a mean IoU of <b>0.750</b> and sees <b>75.0&nbsp;%</b> of the pixels");
     free(page);
 }
 

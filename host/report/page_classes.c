@@ -119,18 +119,21 @@ rt_status rt_page_classes(const struct rt_report *report)
     const struct rt_subject *distilled = rt_report_find(report, RT_ROLE_DISTILLED);
     const struct rt_subject *alone = distilled ? rt_report_twin(report, distilled) : NULL;
     rt_page_section(page, "classes", "IoU by class");
-    fputs("<div class=\"wide\"><table class=\"bars\">\n<caption>The pixels that both truth and "
-          "prediction give to a class, divided by those that either does; beside the class its "
-          "share of the truth. ",
-          page);
+    fprintf(page,
+            "<div class=\"wide\"><table class=\"bars\" style=\"--runs:%zu\">\n"
+            "<caption>The pixels that both truth and prediction give to a class, divided by those "
+            "that either does; beside the class its share of the truth. ",
+            report->count);
     RT_TRY(put_classes_link(report));
-    fputs("</caption>\n<thead><tr><th scope=\"col\">class</th><th scope=\"col\">pixels</th>", page);
+    fputs("</caption>\n<thead><tr><th scope=\"col\">class</th><th scope=\"col\" "
+          "class=\"share\">pixels</th>",
+          page);
     for (size_t i = 0; i < report->count; i++) {
         fputs("<th scope=\"col\" class=\"bar\">", page);
         rt_html_text(page, report->subjects[i].label);
         fputs("</th>", page);
     }
-    fputs(alone ? "<th scope=\"col\">distilled − alone</th></tr></thead>\n<tbody>\n"
+    fputs(alone ? "<th scope=\"col\" class=\"gain\">distilled − alone</th></tr></thead>\n<tbody>\n"
                 : "</tr></thead>\n<tbody>\n",
           page);
     for (size_t c = 0; c < rt_report_classes(report); c++)

@@ -118,9 +118,12 @@ static void put_verdicts(const struct rt_report *report)
         put_verdict(report, &report->subjects[i]);
         any = true;
     }
-    if (!any && isfinite(rt_subject_number(&report->subjects[0], "mean_iou")))
-        fprintf(report->page, "<p class=\"lead\">It reaches a mean IoU of <b>%.3f</b>.</p>\n",
-                rt_subject_number(&report->subjects[0], "mean_iou"));
+    double iou = rt_subject_number(&report->subjects[0], "mean_iou");
+    if (!any && isfinite(iou))
+        fprintf(report->page,
+                "<p class=\"lead\">It reaches a mean IoU of <b>%.3f</b> and sees "
+                "<b>%.1f&nbsp;%%</b> of the pixels right.</p>\n",
+                iou, 100 * rt_subject_number(&report->subjects[0], "accuracy"));
 }
 
 /* What the distilled student was shown that its twin was not. */
@@ -334,9 +337,10 @@ static rt_status put_comparison(const struct rt_report *report)
 {
     FILE *page = report->page;
     int length;
-    fputs("<div class=\"wide\"><table class=\"comparison\">\n<caption>Judged on the held-out part "
-          "of the data; the best of a row is bold. ",
-          page);
+    fprintf(page,
+            "<div class=\"wide\"><table class=\"comparison\" style=\"--runs:%zu\">\n"
+            "<caption>Judged on the held-out part of the data%s. ",
+            report->count, report->count > 1 ? "; the best of a row is bold" : "");
     rt_status status = put_comparison_link(report);
     if (status < 0)
         return status;
@@ -370,7 +374,7 @@ rt_status rt_page_summary(const struct rt_report *report, const char *title)
     put_origin(report);
     put_verdicts(report);
     put_unlabelled(report);
-    fputs("<div class=\"cards\">\n", page);
+    fprintf(page, "<div class=\"cards\" style=\"--runs:%zu\">\n", report->count);
     for (size_t i = 0; i < report->count; i++)
         put_card(report, &report->subjects[i]);
     fputs("</div>\n", page);
