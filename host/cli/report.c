@@ -13,9 +13,9 @@ rt_status run_report(int argc, char **argv)
     struct command_line line = {
         .usage = "--out FILE.html RUN...",
         .about = "Writes one HTML file, with everything in it, from run folders: a verdict, the\n"
-                 "comparison, IoU by class, losses, precision-recall curves, confusion matrices and\n"
-                 "segmented patches with a slider between truth and prediction; every figure as CSV,\n"
-                 "too. A run that was distilled with --control is shown beside its control.",
+                 "comparison, IoU by class, losses, precision-recall curves, confusion matrices,\n"
+                 "and segmented patches with a slider between truth and prediction; each figure\n"
+                 "as CSV, too. A run that was distilled with --control is shown beside it.",
         .least = 1,
         .most = -1,
     };
