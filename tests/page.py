@@ -326,7 +326,8 @@ def nothing_is_wider_than_a_phone():
     """But what scrolls in a place of its own."""
     for width in (320, 360, 412, 768):
         TAB.open(PAGE, width=width)
-        assert TAB.evaluate("document.documentElement.scrollWidth") == width
+        own = TAB.evaluate("document.documentElement.scrollWidth")
+        assert own == width, "the page is %d pixels wide on a screen of %d" % (own, width)
         wide = TAB.evaluate("""[...document.querySelectorAll("main *, footer *")].filter(e =>
             !e.closest(".wide, pre, .over, thead") && e.checkVisibility() &&
             e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.outerHTML.slice(0, 99))""")
