@@ -109,7 +109,7 @@ static void write_link(FILE *page, const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         unsigned char letter = (unsigned char)text[i];
-        if (letter < 128 && (isalnum(letter) || memchr("-._~,:/", letter, 7)))
+        if (letter && letter < 128 && (isalnum(letter) || strchr("-._~,:/", letter)))
             fputc(letter, page);
         else
             fprintf(page, "%%%02X", letter);
