@@ -124,8 +124,9 @@ def run_shown(command, folder):
     for pattern, replacement in SUBSTITUTIONS if DUBAI else SMALL_SUBSTITUTIONS:
         command = re.sub(pattern, replacement, command)
     path = "%s:%s" % (folder / "build/host/cli", os.environ["PATH"])
+    cache = os.environ.get("XDG_CACHE_HOME", str(pathlib.Path.home() / ".cache"))  # of compiled kernels
     checks.run("sh", "-c", "cd \"$FOLDER\" && %s" % command, FOLDER=str(folder), PATH=path,
-               HOME=str(FOLDER / "home"), RETORT_CACHE_DIR=str(FOLDER / "cache"), RETORT_PROFILE_DIR="")
+               HOME=str(FOLDER / "home"), XDG_CACHE_HOME=cache, RETORT_PROFILE_DIR="")
     for made in re.findall(r"(?:--out|--chart|>) *(\S+)", command):
         path = folder / made
         assert path.exists() and (path.is_dir() or path.stat().st_size), \

@@ -65,9 +65,10 @@ rt_status rt_model_segment(struct rt_model *model, const struct rt_image *image,
                            struct rt_image *labels);
 
 /* Class probabilities of an RGB image of any size: probabilities[class][y][x], the palette's count
- * of classes * height * width floats owned by the caller. Large images are cut into tiles of the training patch's size that overlap by `overlap` pixels
- * (RT_OVERLAP_AUTO, or at least 0 and less than half a tile) and are blended, small ones padded by
- * reflection. Errors: ARGUMENT (the overlap, or an image that is not RGB), DEVICE, MEMORY. */
+ * of classes * height * width floats owned by the caller. Large images are cut into tiles of the
+ * training patch's size that overlap by `overlap` pixels (RT_OVERLAP_AUTO, or at least 0 and less
+ * than half a tile) and are blended, small ones padded by reflection. Errors: ARGUMENT (the
+ * overlap, or an image that is not RGB), DEVICE, MEMORY. */
 rt_status rt_model_predict(struct rt_model *model, const struct rt_image *image, int overlap,
                            float *probabilities);
 
