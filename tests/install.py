@@ -100,8 +100,8 @@ def expect_same_mask(program, **variables):
     shares, _ = checks.run(program, MODEL, PHOTO, mask, **variables)
     assert mask.read_bytes() == EXPECTED.read_bytes(), "retort predict paints another mask"
     mask.unlink()
-    total = sum(float(line.split()[0]) for line in shares.splitlines())
-    assert 99 < total < 101, shares
+    shares = [float(line.split()[0]) for line in shares.splitlines()]
+    assert 99 < sum(shares) < 101 and max(shares) < 100, shares
 
 
 def the_example_segments_as_retort_does():
@@ -144,15 +144,7 @@ def programs_in_cxx_find_the_functions():
     checks.run(program, LD_LIBRARY_PATH=str(LIBRARY.parent))
 
 
-def the_readme_shows_the_example():
-    text = EXAMPLE.read_text()
-    assert len(text.splitlines()) <= 60
-    shown = (SOURCE / "README.md").read_text()
-    indented = "".join("    " + line if line.strip() else line for line in text.splitlines(True))
-    assert indented in shown or "```c\n%s```" % text in shown, \
-        "README.md does not hold %s as it is" % EXAMPLE
-
-
+os.environ.pop("LD_LIBRARY_PATH", None)  # meson names the folder of the build
 if shutil.which("pkg-config") is None:
     print("there is no pkg-config")
     sys.exit(1 if os.environ.get("CI") else checks.SKIPPED)
@@ -173,5 +165,4 @@ with tempfile.TemporaryDirectory() as temporary:
     checks.main((all_public_headers_are_there, exactly_the_public_functions_are_exported,
                  the_static_library_keeps_to_its_names, nothing_names_the_folder_of_the_build,
                  the_program_runs_wherever_it_lies, the_example_segments_as_retort_does,
-                 the_example_with_the_library_within_it, programs_in_cxx_find_the_functions,
-                 the_readme_shows_the_example))
+                 the_example_with_the_library_within_it, programs_in_cxx_find_the_functions))
