@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 import checks
+from pictures import write_png
 
 SOURCE = pathlib.Path(sys.argv[1])
 EXAMPLE = "usr/share/doc/libretort-dev/examples/segment.c"
@@ -60,10 +61,16 @@ def the_example_is_built_and_runs():
                           PKG_CONFIG_PATH=str(libraries / "pkgconfig"),
                           PKG_CONFIG_SYSROOT_DIR=str(ROOT))
     checks.run("cc", ROOT / EXAMPLE, "-o", ROOT / "segment", *flags.split())
-    _, usage = checks.run(ROOT / "segment", status=2, LD_LIBRARY_PATH=str(libraries))
-    assert usage.startswith("usage: segment"), usage
+    program, model, photo = unpacked("usr/bin/retort"), FOLDER / "run/best.safetensors", FOLDER / "a.png"
+    write_png(photo, 93, 67, lambda x, y: (2 * x, 3 * y, (x ^ y) & 255))
+    checks.run(program, "train", "--data", "synth:1", "--split", "patch", "--patch", "64", "--model",
+               "unet:2,depth=1", "--epochs", "1", "--out", FOLDER / "run")
+    checks.run(program, "predict", "--model", model, "--out", FOLDER / "masks", photo)
+    checks.run(ROOT / "segment", model, photo, FOLDER / "mask.png", LD_LIBRARY_PATH=str(libraries))
+    assert (FOLDER / "mask.png").read_bytes() == (FOLDER / "masks/a.png").read_bytes()
 
 
+os.environ.pop("LD_LIBRARY_PATH", None)  # what is unpacked finds the system's libraries alone
 if not shutil.which("dpkg-buildpackage") or not shutil.which("dh") or not shutil.which("lintian"):
     print("there is no dpkg-buildpackage, debhelper or lintian")
     sys.exit(1 if os.environ.get("CI") else checks.SKIPPED)

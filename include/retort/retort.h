@@ -1,17 +1,17 @@
 /* All of libretort.
  *
- * Threads: the functions may be called from several threads at a time as long as no two of them use
- * the same object. An open device counts as one object with all the models that were made for it; a
- * thread that wants to compute beside another opens the device once more. What a function takes as
- * pointer to const it only reads, so that threads may share it: a data set, a palette, a list of
- * patches. A failure's message is the thread's own. Only rt_log_set is for all threads.
+ * Threads: functions may be called from several threads at a time as long as no two of these use
+ * the same object. A device and all models that were made on it count as one object: a thread that
+ * is to compute beside another opens the device once more. What else is handed over as a pointer to
+ * const is only read, so that threads may share a data set, a palette or a list of patches. The
+ * message of a failure is the thread's own, the log is the process's.
  *
- * Ownership: what a `create`, `open`, `load`, `read` or `init` made is released by its `destroy`,
- * `close` or `finish`, which are content with NULL or a struct of zeros; after a failure there is
+ * Ownership: what `create`, `open`, `load`, `read` or `init` made is released by its `destroy`,
+ * `close` or `finish`, which take NULL or a struct of zeros as well. After a failure there is
  * nothing to release, and a pointer that was to be set is NULL.
  *
- * Structs with options are set by a `defaults` function or as {0} before single members are. Later
- * versions may have more members, at any place: programs are compiled anew for them. */
+ * Options: a struct is filled by its `defaults` function, where there is one, else with zeros,
+ * before single members are set. Members may be added with any release whose soname differs. */
 #ifndef RETORT_RETORT_H
 #define RETORT_RETORT_H
 
