@@ -1,0 +1,93 @@
+/* retort export: a student for another program. */
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+
+enum { ONNX, TORCH, KERAS, FORMATS };
+static const char *const format_names[] = {"onnx", "torch", "keras"};
+
+struct export
+{
+    struct rt_export_options options;
+    const char *paths[FORMATS]; /* NULL: not asked for */
+    bool force;
+    struct device_choice device;
+};
+
+/* Nothing is written before it is known that nothing gets lost. */
+static rt_status check_outputs(const struct export *export, const char *weights)
+{
+    int wanted = 0;
+    for (int i = 0; i < FORMATS; i++) {
+        const char *path = export->paths[i];
+        if (!path)
+            continue;
+        wanted++;
+        if (rt_path_is_same(path, weights))
+            return rt_fail(RT_ERROR_ARGUMENT, "--%s %s would overwrite the model itself",
+                           format_names[i], path);
+        if (!export->force && rt_path_exists(path))
+            return rt_fail(RT_ERROR_ARGUMENT, "%s exists; --force replaces it", path);
+    }
+    return wanted ? RT_OK
+                  : rt_fail(RT_ERROR_ARGUMENT,
+                            "for what is it to be written: --onnx, --torch or --keras FILE?");
+}
+
+static rt_status run(struct export *export, const char *weights)
+{
+    rt_status status = RT_OK;
+    struct rt_device *device = NULL;
+    struct rt_model *model = NULL;
+    RT_TRY(check_outputs(export, weights));
+    RT_TRY(open_device(&device, &export->device));
+    RT_TRY(rt_model_load(&model, device, weights));
+    for (int i = 0; i < FORMATS; i++) {
+        if (!export->paths[i])
+            continue;
+        export->options.format = format_names[i];
+        RT_TRY(rt_model_export(model, export->paths[i], &export->options));
+        printf("%s\n", export->paths[i]);
+    }
+end:
+    rt_model_destroy(model);
+    rt_device_close(device);
+    return status;
+}
+
+rt_status run_export(int argc, char **argv)
+{
+    struct export export = {0};
+    struct command_line line = {
+        .usage = "MODEL [--onnx FILE] [--torch FILE] [--keras FILE] [--option VALUE ...]",
+        .about = "Writes a model, as in RUN/best.safetensors, for other programs.",
+        .least = 1,
+        .most = 1,
+    };
+    const struct option options[] = {
+        OPTION_HEADING("Export"),
+        OPTION(OPTION_TEXT, "onnx", &export.paths[ONNX], .argument = "FILE",
+               .help = "for ONNX Runtime, QGIS and others"),
+        OPTION(OPTION_FLAG, "softmax", &export.options.softmax,
+               .help = "ONNX: the outputs are probabilities, not logits"),
+        OPTION(OPTION_NUMBER, "resolution", &export.options.resolution, .argument = "METRES",
+               .least = 0.0001, .most = 100000,
+               .help = "ONNX: what a pixel measures, for programs that ask"),
+        OPTION(OPTION_TEXT, "torch", &export.paths[TORCH], .argument = "FILE",
+               .help = "safetensors with the names of PyTorch's modules"),
+        OPTION(OPTION_TEXT, "keras", &export.paths[KERAS], .argument = "FILE",
+               .help = "HDF5 weights for load_weights of the same network in Keras"),
+        OPTION(OPTION_FLAG, "force", &export.force, .help = "replace files that are there"),
+    };
+    command_line_add(&line, options, RT_COUNT(options));
+    add_device_options(&line, &export.device);
+    rt_status status = command_line_parse(&line, argc, argv);
+    if (status == RT_OK)
+        status = run(&export, line.positionals.items[0]);
+    command_line_finish(&line);
+    return status;
+}

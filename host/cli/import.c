@@ -1,0 +1,121 @@
+/* retort import: a teacher from another program. */
+#include <stdio.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/commands.h"
+#include "cli/common.h"
+
+struct import {
+    struct rt_import_options options;
+    const char *out, *palette, *scaling;
+    bool force;
+    struct device_choice device;
+};
+
+static const char *const order_names[] = {"rgb", "bgr", NULL}; /* enum rt_channel_order */
+
+static rt_status read_palette(struct rt_palette *palette, const char *name)
+{
+    const struct rt_palette *builtin = rt_palette_builtin(name);
+    if (!builtin)
+        return rt_palette_read(palette, name);
+    *palette = *builtin;
+    return RT_OK;
+}
+
+static void print_scaling(const struct rt_scaling *s)
+{
+    if (s->mode == RT_SCALING_PATCH)
+        printf("scaling     each channel of each patch from 0 to 1\n");
+    else
+        printf("scaling     (v - %g) / %g, (v - %g) / %g, (v - %g) / %g for red, green, blue\n",
+               (double)s->mean[0], (double)s->deviation[0], (double)s->mean[1],
+               (double)s->deviation[1], (double)s->mean[2], (double)s->deviation[2]);
+}
+
+/* What was understood, for the user to compare with what is meant. */
+static void print_model(const struct rt_model *model, const struct import *import)
+{
+    const struct rt_model_info *info = rt_model_describe(model);
+    printf("network     %s, %zu parameters\n", info->network, rt_model_parameters(model));
+    printf("classes     %d:", info->palette.count);
+    for (int i = 0; i < info->palette.count; i++)
+        printf("%s %s", i ? "," : "", info->palette.classes[i].name);
+    printf("\nchannels    %s\n", import->options.order == RT_CHANNELS_BGR
+                                     ? "BGR, turned round: the model takes RGB as all others"
+                                     : "RGB");
+    print_scaling(&info->scaling);
+    printf("patches     %d x %d pixels\n", info->patch, info->patch);
+    printf("written     %s\n", import->out);
+}
+
+static rt_status run(struct import *import, const char *path)
+{
+    rt_status status = RT_OK;
+    struct rt_device *device = NULL;
+    struct rt_model *model = NULL;
+    struct rt_palette palette;
+    struct rt_scaling scaling;
+    if (rt_path_is_same(path, import->out))
+        return rt_fail(RT_ERROR_ARGUMENT, "the model would overwrite %s: choose another --out",
+                       path);
+    if (!import->force && rt_path_exists(import->out))
+        return rt_fail(RT_ERROR_ARGUMENT, "%s exists; --force replaces it", import->out);
+    if (import->palette) {
+        RT_TRY(read_palette(&palette, import->palette));
+        import->options.palette = &palette;
+    }
+    if (import->scaling) {
+        RT_TRY(rt_scaling_parse(&scaling, import->scaling));
+        import->options.scaling = &scaling;
+    }
+    RT_TRY(open_device(&device, &import->device));
+    RT_TRY(rt_model_import(&model, device, path, &import->options));
+    RT_TRY(rt_model_save(model, import->out));
+    print_model(model, import);
+end:
+    rt_model_destroy(model);
+    rt_device_close(device);
+    return status;
+}
+
+rt_status run_import(int argc, char **argv)
+{
+    struct import import = {0};
+    struct command_line line = {
+        .usage = "FILE --out MODEL.safetensors [--option VALUE ...]",
+        .about = "Makes a model of another program's: Keras HDF5, PyTorch weights as safetensors, "
+                 "ONNX.\nThe result is used like a trained one: as a teacher, to predict, to be "
+                 "judged.",
+        .least = 1,
+        .most = 1,
+    };
+    const struct option options[] = {
+        OPTION_HEADING("Import"),
+        OPTION(OPTION_TEXT, "out", &import.out, .argument = "FILE", .required = true,
+               .help = "the model"),
+        OPTION(OPTION_TEXT, "scaling", &import.scaling, .argument = "HOW",
+               .help = "of its images: patch (each channel of each patch from 0 to 1), unit "
+                       "(v / 255), symmetric, imagenet, none, or M,M,M/D,D,D for (v - M) / D"),
+        OPTION(OPTION_CHOICE, "channels", &import.options.order, .choices = order_names,
+               .help = "the order in which it takes them; OpenCV reads images as bgr"),
+        OPTION(OPTION_TEXT, "palette", &import.palette, .argument = "FILE",
+               .help = "its classes and their colours: a JSON file, or dubai"),
+        OPTION(OPTION_INT, "patch", &import.options.patch, .argument = "N", .least = 1,
+               .most = 16384, .help = "width and height of the patches it was trained on"),
+        OPTION(OPTION_TEXT, "map", &import.options.map, .argument = "FILE",
+               .help = "names of tensors, a line each: THEIRS = OURS"),
+        OPTION(OPTION_TEXT, "network", &import.options.network, .argument = "NET",
+               .help = "unet:W[,...] as in retort train; found from the shapes if not given"),
+        OPTION(OPTION_FLAG, "force", &import.force, .help = "replace a file that is there"),
+    };
+    command_line_add(&line, options, RT_COUNT(options));
+    add_device_options(&line, &import.device);
+    rt_status status = command_line_parse(&line, argc, argv);
+    if (status == RT_OK)
+        status = run(&import, line.positionals.items[0]);
+    command_line_finish(&line);
+    return status;
+}

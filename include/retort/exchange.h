@@ -1,0 +1,73 @@
+/* Models of other programs: bringing a teacher, taking a student away. */
+#ifndef RETORT_EXCHANGE_H
+#define RETORT_EXCHANGE_H
+
+#include <stdbool.h>
+
+#include "retort/data.h"
+#include "retort/device.h"
+#include "retort/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The order in which a network takes the channels of an image; OpenCV reads images as BGR. */
+enum rt_channel_order { RT_CHANNELS_RGB, RT_CHANNELS_BGR };
+
+/* What a file of weights does not tell of the network, or tells otherwise than the caller knows. */
+struct rt_import_options {
+    /* A file of names, NULL without. Only for weights with names; see rt_model_import. */
+    const char *map;
+    /* "unet:16,norm=batch" as in struct rt_model_info; NULL: found from the layers' shapes. */
+    const char *network;
+    /* Its classes in the order of the network's outputs; NULL: those that the file tells, or else
+     * "class 0", "class 1", ... in colours of their own. */
+    const struct rt_palette *palette;
+    /* How pixels were scaled, means and deviations in the order of the network's channels; NULL:
+     * as the file tells. See rt_scaling_parse. */
+    const struct rt_scaling *scaling;
+    /* A network of BGR images is imported as one of RGB images. */
+    enum rt_channel_order order;
+    /* Width and height of its training patches, pixels; 0: that of the network's input where the
+     * file tells it, or else 256. */
+    int patch;
+};
+
+/* Reads "patch" (each channel of each patch from 0 to 1), "unit" (v / 255), "symmetric" (v / 127.5
+ * - 1), "imagenet" (v / 255, less the means, by the deviations that PyTorch's models use, in RGB),
+ * "none" (v), or "M,M,M/D,D,D": (v - M) / D of each channel, in 0..255. Errors: ARGUMENT. */
+rt_status rt_scaling_parse(struct rt_scaling *scaling, const char *text);
+
+/* Makes a model of another program's file, whose kind is told by its first bytes:
+ *   Keras HDF5: weights, or a whole model, of a U-Net like retort's;
+ *   PyTorch weights as safetensors: the names of the reference U-Net (those of rt_model_save), or
+ *     others with a map: lines "THEIRS = OURS", see `retort import --help`;
+ *   ONNX.
+ * Files that retort exported tell the options, which may be left at 0. The device must outlive the
+ * model. Errors: ARGUMENT (a palette of another number of classes, a network or a map that is not
+ * understood, a scaling that is not told), IO, FORMAT (damaged, or of no kind that is known),
+ * UNSUPPORTED (a network that cannot be imported: the message names the layers, with their shapes;
+ * a kind whose library this build lacks), DEVICE, MEMORY. */
+rt_status rt_model_import(struct rt_model **model, struct rt_device *device, const char *path,
+                          const struct rt_import_options *options);
+
+struct rt_export_options {
+    const char *format; /* "onnx", "torch" or "keras" */
+    bool softmax;       /* ONNX: the outputs are probabilities, not logits */
+    double resolution;  /* ONNX: metres a pixel, for programs that ask; 0: not told */
+};
+
+/* Writes a model for another program; the file appears under its name only when it is whole:
+ *   torch: safetensors with the names and shapes of the reference U-Net's modules;
+ *   keras: HDF5 weights for the load_weights of the reference U-Net's Keras model;
+ *   onnx: a graph for ONNX Runtime and others.
+ * Errors: ARGUMENT (a format that is not known), UNSUPPORTED (what the format cannot express; a
+ * format whose library this build lacks), IO, DEVICE, MEMORY. */
+rt_status rt_model_export(const struct rt_model *model, const char *path,
+                          const struct rt_export_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
