@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "exchange/keras_export.h"
 #include "exchange/keras_unet.h"
 #include "model/model.h"
 
@@ -148,6 +149,7 @@ const struct rt_format rt_format_keras = {
     .recognise = recognise,
 #ifdef RT_HDF5
     .import = import,
+    .export = rt_keras_export,
 #else
     .missing = "libhdf5",
 #endif
