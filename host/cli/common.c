@@ -169,8 +169,8 @@ rt_status train_and_judge(struct rt_device *device, const struct rt_train_option
     RT_TRY(rt_train(device, &watched, NULL));
     status = judge(device, weights, &options->data, folder, verdict);
     if (status < 0)
-        RT_TRY(rt_fail_context(status, "the run in %s is trained; --resume judges it: ",
-                               options->out));
+        RT_TRY(rt_fail_context(status,
+                               "the run in %s is trained; --resume judges it: ", options->out));
     status = rt_report_curves(options->out);
 end:
     free(weights);
