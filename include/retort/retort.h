@@ -17,6 +17,7 @@
 
 #include "retort/data.h"
 #include "retort/device.h"
+#include "retort/exchange.h"
 #include "retort/learn.h"
 #include "retort/loss.h"
 #include "retort/model.h"
