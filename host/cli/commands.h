@@ -13,6 +13,8 @@ rt_status run_doctor(int argc, char **argv);
 /* What run_doctor starts for each check; no command for users. */
 rt_status run_doctor_check(int argc, char **argv);
 rt_status run_eval(int argc, char **argv);
+rt_status run_export(int argc, char **argv);
+rt_status run_import(int argc, char **argv);
 rt_status run_predict(int argc, char **argv);
 rt_status run_report(int argc, char **argv);
 rt_status run_train(int argc, char **argv);

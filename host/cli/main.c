@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "retort/version.h"
 
 struct command {
     const char *name, *summary; /* without a summary: not for users */
@@ -28,6 +29,8 @@ static const struct command commands[] = {
     {"distill", "train a small network to answer as larger ones do", run_distill},
     {"eval", "judge weights: metrics, curves, panels", run_eval},
     {"predict", "segment images", run_predict},
+    {"import", "make a model of one of Keras, PyTorch or ONNX", run_import},
+    {"export", "write a model for ONNX, PyTorch or Keras", run_export},
     {"report", "write one page about some runs", run_report},
     {"bench", "time inference, training and distillation", run_bench},
     {"tune", "find the fastest kernels for this device", run_tune},
@@ -80,7 +83,7 @@ static rt_status run(int argc, char **argv)
         return rt_fail(RT_ERROR_ARGUMENT, "which command?");
     }
     if (strcmp(argv[1], "--version") == 0) {
-        puts("retort " RETORT_VERSION);
+        puts("retort " RT_VERSION);
         return RT_OK;
     }
     if (strcmp(argv[1], "--help") == 0)
