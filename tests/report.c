@@ -439,7 +439,7 @@ static void a_verdict_is_what_the_figures_say(void **state)
          "way to its teacher’s 0.800."},
         {0.8, 0.4, 0.85, "from 0.400 to <b>0.850</b>, no less than its teacher’s 0.800."},
         {0.8, 0.6, 0.601,
-         "makes no difference here: a mean IoU of <b>0.601</b> after 0.600 trained "
+         "makes no difference here: a mean IoU of <b>0.601</b> against 0.600 trained "
          "alone; its teacher’s is 0.800."},
         {0.8, 0.6, 0.5,
          "does not help here: the student’s mean IoU is <b>0.500</b>, and 0.600 when "

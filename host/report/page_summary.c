@@ -46,9 +46,9 @@ static void put_origin(const struct rt_report *report)
 
 /* --- the sentence ---------------------------------------------------------------------------- */
 
-/* ", with 4.0 times fewer parameters and 2.6 times the speed" */
+/* ", with 4.0 times fewer parameters and 2.6 times the speed", after what leads to it. */
 static void put_ratios(FILE *page, const struct rt_subject *teacher,
-                       const struct rt_subject *student)
+                       const struct rt_subject *student, const char *lead)
 {
     double smaller =
         rt_subject_number(teacher, "parameters") / rt_subject_number(student, "parameters");
@@ -56,9 +56,9 @@ static void put_ratios(FILE *page, const struct rt_subject *teacher,
                     rt_subject_number(student, "milliseconds_per_image");
     bool is_smaller = smaller > 1.05 && smaller<1e6, is_faster = faster> 1.05 && faster < 1e6;
     if (is_smaller)
-        fprintf(page, ", with <b>%.1f times</b> fewer parameters", smaller);
+        fprintf(page, "%s <b>%.1f times</b> fewer parameters", lead, smaller);
     if (is_faster)
-        fprintf(page, "%s <b>%.1f times</b> the speed", is_smaller ? " and" : ", at", faster);
+        fprintf(page, "%s <b>%.1f times</b> the speed", is_smaller ? " and" : lead, faster);
 }
 
 /* A difference that a second seed may turn round is called none. */
@@ -69,7 +69,7 @@ static void put_gain(FILE *page, double alone, double distilled)
     double gain = distilled - alone;
     if (fabs(gain) < SMALLEST_GAIN)
         fprintf(page,
-                "Distillation makes no difference here: a mean IoU of <b>%.3f</b> after "
+                "Distillation makes no difference here: a mean IoU of <b>%.3f</b> against "
                 "%.3f trained alone",
                 distilled, alone);
     else if (gain > 0)
@@ -96,6 +96,7 @@ static void put_verdict(const struct rt_report *report, const struct rt_subject 
     else
         fprintf(page, "The distilled student reaches a mean IoU of <b>%.3f</b>", of_distilled);
     if (isfinite(of_teacher)) {
+        bool lifted = of_distilled >= of_teacher || of_distilled - of_alone >= SMALLEST_GAIN;
         double way = (of_distilled - of_alone) / (of_teacher - of_alone);
         if (of_distilled >= of_teacher)
             fprintf(page, ", no less than its teacher’s %.3f", of_teacher);
@@ -103,7 +104,7 @@ static void put_verdict(const struct rt_report *report, const struct rt_subject 
             fprintf(page, ", %.0f&nbsp;%% of the way to its teacher’s %.3f", 100 * way, of_teacher);
         else
             fprintf(page, "; its teacher’s is %.3f", of_teacher);
-        put_ratios(page, teacher, distilled);
+        put_ratios(page, teacher, distilled, lifted ? ", with" : "; the student has");
     }
     fputs(".</p>\n", page);
 }
