@@ -233,7 +233,7 @@ static void a_full_disk_keeps_the_checkpoint(void **state)
                            "saved/$f.safetensors || exit 1; done"),
                      0);
     assert_string_equal(program_output, "best.safetensors\nconfig.json\nlast.safetensors\n"
-                                        "log.csv\nloss.gp\nloss.png\n"
+                                        "log.csv\nlog.jsonl\nloss.gp\nloss.png\n"
                                         "state.safetensors\n");
     assert_int_equal(shell("%s --epochs 2 --resume", train), 0);
 }

@@ -23,6 +23,8 @@ void add_general_options(struct command_line *line)
     const struct option options[] = {
         OPTION_HEADING("General"),
         OPTION(OPTION_FLAG, "verbose", &terminal_verbose, .help = "say more"),
+        OPTION(OPTION_FLAG, "quiet", &terminal_quiet,
+               .help = "show no progress, and say nothing but results, warnings and errors"),
         OPTION(OPTION_FLAG, "help", &help, .help = "explain the command"),
     };
     command_line_add(line, options, RT_COUNT(options));
@@ -169,8 +171,8 @@ rt_status train_and_judge(struct rt_device *device, const struct rt_train_option
     RT_TRY(rt_train(device, &watched, NULL));
     status = judge(device, weights, &options->data, folder, verdict);
     if (status < 0)
-        RT_TRY(rt_fail_context(status, "the run in %s is trained; --resume judges it: ",
-                               options->out));
+        RT_TRY(rt_fail_context(status,
+                               "the run in %s is trained; --resume judges it: ", options->out));
     status = rt_report_curves(options->out);
 end:
     free(weights);

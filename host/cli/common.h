@@ -7,7 +7,7 @@
 #include "cli/options.h"
 #include "retort/retort.h"
 
-/* --verbose and --help. */
+/* --verbose, --quiet and --help. */
 void add_general_options(struct command_line *line);
 
 struct device_choice {
