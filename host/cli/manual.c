@@ -36,19 +36,24 @@ static void put_text(const char *text, size_t length)
         put_letter(text[i], i == 0);
 }
 
-/* Text in lines of input: one a sentence or clause, as it comes; an empty line begins a paragraph.
- */
+/* Words in lines of up to 72 letters; an empty line begins a paragraph. */
 static void put_paragraphs(const char *text)
 {
+    size_t column = 0;
     while (*text) {
-        size_t length = strcspn(text, "\n");
+        const size_t length = strcspn(text, " \n"), gap = strspn(text + length, " \n");
+        const bool wraps = column > 0 && column + 1 + length > 72;
+        if (column > 0)
+            putchar(wraps ? '\n' : ' ');
+        column = wraps ? length : column + 1 + length;
         put_text(text, length);
-        printf("\n");
-        text += length + (text[length] == '\n');
-        if (*text == '\n')
-            printf(".PP\n");
-        text += strspn(text, "\n");
+        if (gap >= 2 && strncmp(text + length, "\n\n", 2) == 0) {
+            printf("\n.PP\n");
+            column = 0;
+        }
+        text += length + gap;
     }
+    printf("\n");
 }
 
 /* --- the parts of a page -------------------------------------------------------------------- */
@@ -62,8 +67,11 @@ static void put_usage(const char *command, const char *arguments)
     printf("\n");
 }
 
+static bool section_begins; /* man takes no other paragraph there */
+
 static void put_section(const char *title)
 {
+    section_begins = true;
     printf(".SH ");
     for (; *title; title++)
         putchar(*title >= 'a' && *title <= 'z' ? *title - 'a' + 'A' : *title);
@@ -95,7 +103,8 @@ static void put_item(const char *term, const char *text)
 
 static void put_example(const char *what, const char *command)
 {
-    printf(".PP\n");
+    printf("%s", section_begins ? "" : ".PP\n");
+    section_begins = false;
     put_text(what, SIZE_MAX);
     printf(":\n.PP\n.RS 4\n.nf\n");
     size_t column = 0;

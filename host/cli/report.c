@@ -8,6 +8,11 @@
 
 rt_status run_report(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Write a page about a teacher and its student",
+         "retort report runs/teacher runs/student --out report.html"},
+        {NULL, NULL},
+    };
     rt_status status = RT_OK;
     const char *out = NULL;
     struct command_line line = {
@@ -15,6 +20,8 @@ rt_status run_report(int argc, char **argv)
         .about = "Writes one HTML file, with everything in it, from run folders: the comparison,\n"
                  "losses, precision-recall curves, confusion matrices and segmented panels. A run\n"
                  "that was distilled with --control is shown beside its control.",
+        .examples = examples,
+        .see = "train distill eval",
         .least = 1,
         .most = -1,
     };
