@@ -52,14 +52,19 @@ const char *rt_word_closest(const char *text, const char *const *words, size_t c
 {
     const char *closest = NULL, *begun = NULL;
     const size_t length = strlen(text);
-    size_t best = length / 3 + 2; /* this many changes make another word */
+    size_t best = SIZE_MAX;
     for (size_t i = 0; i < count; i++) {
         const char *word = *(const char *const *)((const char *)words + i * stride);
         if (!word)
             continue;
-        const size_t distance = distance_of(text, word), other = strlen(word);
-        if (distance < best && 2 * distance <= (length > other ? length : other)) {
-            best = distance;
+        /* Few get the first letter wrong: then less is taken for a mistake, and of two words as far
+         * the one that begins alike is meant. */
+        const bool alike = same_letter(text[0], word[0]);
+        const size_t distance = distance_of(text, word), other = strlen(word),
+                     longer = length > other ? length : other;
+        if (distance < length / 3 + 2 && (alike ? 2 : 3) * distance <= longer &&
+            2 * distance + !alike < best) {
+            best = 2 * distance + !alike;
             closest = word;
         }
         if (!begun && begins(text, word))

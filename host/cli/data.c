@@ -134,7 +134,7 @@ rt_status run_data(int argc, char **argv)
     static const struct command_example examples[] = {
         {"Look into a folder with images and masks folders anywhere below it",
          "retort data PHOTOS"},
-        {"See what the drawn scenes are", "retort data synth"},
+        {"See what the drawn scenes are", "retort data synth:4"},
         {NULL, NULL},
     };
     rt_status status = RT_OK;

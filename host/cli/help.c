@@ -99,11 +99,14 @@ static void print_example(const char *what, const char *command)
 
 static void print_references(const char *commands)
 {
-    printf("  retort help");
+    size_t column = (size_t)printf("  retort help");
     for (size_t length; *commands; commands += length) {
         commands += strspn(commands, " ");
         length = strcspn(commands, " ");
-        printf(", retort help %.*s", (int)length, commands);
+        if (column + strlen(", retort help ") + length > COLUMNS)
+            column = (size_t)printf(",\n  retort help %.*s", (int)length, commands) - 2;
+        else
+            column += (size_t)printf(", retort help %.*s", (int)length, commands);
     }
     printf("\n");
 }
