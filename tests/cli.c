@@ -66,7 +66,9 @@ static void values_are_checked(void **state)
         {"train --out x --memory-limit lots", "--memory-limit takes a size such as 800M"},
         {"train --out x --alpha 1", "train has no option --alpha"},
         {"distill --out x", "distill needs --teacher"},
-        {"predict --model x --out y", "predict needs more arguments"},
+        {"predict --model x --out y", "predict needs IMAGE: retort predict"},
+        {"predict --model '' --out y p.png", "--model is empty, but takes FILE"},
+        {"completion", "completion needs SHELL: retort completion SHELL"},
         {"data a b", "data does not know what to do with 'b'"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

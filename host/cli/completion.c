@@ -119,7 +119,9 @@ static void bash_command(void *user, const struct command_line *line, const char
     for (int i = 0; i < line->count; i++)
         if (line->options[i].name && line->options[i].kind != OPTION_FLAG)
             bash_value(command, &line->options[i]);
-    const char *operand = command_line_operand(line), *action = bash_action(argument_kind(operand));
+    char word[OPERAND_BYTES];
+    const char *operand = command_line_operand(line, word),
+               *action = bash_action(argument_kind(operand));
     printf("    '%s '*)\n%s        _retort_words '", command,
            *operand ? "        if [[ $word == -* ]]; then\n    " : "");
     for (int i = 0; i < line->count; i++)
@@ -221,7 +223,8 @@ static void zsh_option(const struct option *option)
 static void zsh_command(void *user, const struct command_line *line, const char *command)
 {
     (void)user;
-    const char *operand = command_line_operand(line);
+    char word[OPERAND_BYTES];
+    const char *operand = command_line_operand(line, word);
     const enum argument_kind kind = argument_kind(operand);
     printf("    %s)\n        _arguments \\\n", command);
     for (int i = 0; i < line->count; i++)
@@ -328,7 +331,8 @@ static void fish_option(const char *command, const struct option *option)
 static void fish_command(void *user, const struct command_line *line, const char *command)
 {
     const struct command *self = user;
-    const char *operand = command_line_operand(line);
+    char word[OPERAND_BYTES];
+    const char *operand = command_line_operand(line, word);
     enum argument_kind kind = argument_kind(operand);
     printf("\ncomplete -c retort -n __retort_is_alone -a %s -d ", command);
     fish_text(self->summary);

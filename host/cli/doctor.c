@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/word.h"
 #include "cli/commands.h"
@@ -177,6 +178,18 @@ static rt_status check_names(const struct doctor *doctor)
                       rt_word_closest(doctor->only, &checks[0].what, count, sizeof *checks)));
 }
 
+/* What cannot be written should fail before the work. */
+static rt_status check_writable(const char *path)
+{
+    struct rt_file_writer writer;
+    if (!path)
+        return RT_OK;
+    rt_status status = rt_file_begin(&writer, path);
+    if (status == RT_OK)
+        rt_file_abandon(&writer);
+    return status;
+}
+
 static rt_status examine(struct doctor *doctor, const char *json)
 {
     rt_status status = RT_OK;
@@ -254,6 +267,7 @@ rt_status run_doctor(int argc, char **argv)
     add_general_options(&line);
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(check_names(&doctor));
+    RT_TRY(check_writable(json));
     RT_TRY(rt_device_open(&doctor.device, which));
     terminal_catch_interrupts();
     status = examine(&doctor, json);

@@ -88,6 +88,8 @@ rt_status run_eval(int argc, char **argv)
         evaluation.recipe = of_run;
         RT_TRY(parse(&evaluation, argc, argv)); /* again: what is given goes before the run's */
     }
+    if (rt_path_exists(evaluation.out) && !rt_path_is_folder(evaluation.out))
+        RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "--out %s is a file: it takes a folder", evaluation.out));
     RT_TRY(open_device(&device, &evaluation.device));
     RT_TRY(judge(device, evaluation.weights, &evaluation.recipe, evaluation.out, &verdict));
     if (evaluation.json)

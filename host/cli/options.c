@@ -74,6 +74,15 @@ static rt_status parse_choice(const struct option *option, const char *text)
                    rt_word_meant(meant, "", rt_word_closest_of(text, option->choices)));
 }
 
+/* An empty text names nothing, as of a variable that is not set. */
+static rt_status check_text(const struct option *option, const char *text)
+{
+    if (*text || argument_kind(option->argument ? option->argument : "") == ARGUMENT_DEVICE)
+        return RT_OK;
+    return rt_fail(RT_ERROR_ARGUMENT, "--%s is empty, but takes %s", option->name,
+                   option->argument ? option->argument : "a text");
+}
+
 static rt_status parse_value(const struct option *option, const char *text)
 {
     rt_status status = RT_OK;
@@ -85,9 +94,11 @@ static rt_status parse_value(const struct option *option, const char *text)
         *(bool *)option->value = true;
         break;
     case OPTION_TEXT:
+        RT_TRY(check_text(option, text));
         *(const char **)option->value = text;
         break;
     case OPTION_TEXTS:
+        RT_TRY(check_text(option, text));
         texts = option->value;
         texts->items[texts->count++] = text;
         break;
@@ -168,22 +179,33 @@ enum argument_kind argument_kind(const char *word)
         const char *word;
         enum argument_kind kind;
     } kinds[] = {
-        {"FILE", ARGUMENT_FILE},       {"FILE.html", ARGUMENT_FILE}, {"IMAGE", ARGUMENT_FILE},
-        {"DIR", ARGUMENT_FOLDER},      {"RUN", ARGUMENT_FOLDER},     {"SRC", ARGUMENT_DATA},
-        {"DEVICE", ARGUMENT_DEVICE},   {"NET", ARGUMENT_NETWORK},    {"NETWORK", ARGUMENT_NETWORK},
+        {"FILE", ARGUMENT_FILE},       {"MODEL", ARGUMENT_FILE},  {"IMAGE", ARGUMENT_FILE},
+        {"DIR", ARGUMENT_FOLDER},      {"RUN", ARGUMENT_FOLDER},  {"SRC", ARGUMENT_DATA},
+        {"DEVICE", ARGUMENT_DEVICE},   {"NET", ARGUMENT_NETWORK}, {"NETWORK", ARGUMENT_NETWORK},
         {"COMMAND", ARGUMENT_COMMAND}, {"SHELL", ARGUMENT_SHELL},
     };
-    const size_t length = strcspn(word, "]") - (strstr(word, "...") ? 3 : 0);
     for (size_t i = 0; i < RT_COUNT(kinds); i++)
-        if (strlen(kinds[i].word) == length && strncmp(word, kinds[i].word, length) == 0)
+        if (strcmp(word, kinds[i].word) == 0)
             return kinds[i].kind;
     return ARGUMENT_OTHER;
 }
 
-const char *command_line_operand(const struct command_line *line)
+const char *command_line_operand(const struct command_line *line, char word[OPERAND_BYTES])
 {
-    const char *space = strrchr(line->usage, ' '), *word = space ? space + 1 : line->usage;
-    return line->most == 0 ? "" : word + (*word == '[');
+    bool of_option = false;
+    word[0] = 0;
+    for (const char *text = line->usage; line->most != 0 && *text; text += strspn(text, " ")) {
+        const bool bracket = *text == '[', option = text[bracket] == '-';
+        const size_t length = bracket ? strcspn(text, "]") + 1 : strcspn(text, " ");
+        if (!option && !of_option) {
+            const char *name = text + bracket;
+            snprintf(word, OPERAND_BYTES, "%.*s", (int)strcspn(name, ". ]"), name);
+            return word;
+        }
+        of_option = option && !bracket;
+        text += length;
+    }
+    return word;
 }
 
 /* --- parsing -------------------------------------------------------------------------------- */
@@ -239,9 +261,10 @@ static rt_status check_given(const struct command_line *line, const char *comman
             return rt_fail(RT_ERROR_ARGUMENT, "%s needs --%s; see retort %s --help", command,
                            line->options[i].name, command);
     int count = line->positionals.count;
+    char word[OPERAND_BYTES];
     if (count < line->least)
-        return rt_fail(RT_ERROR_ARGUMENT, "%s needs more arguments: retort %s %s", command, command,
-                       line->usage);
+        return rt_fail(RT_ERROR_ARGUMENT, "%s needs %s: retort %s %s", command,
+                       command_line_operand(line, word), command, line->usage);
     if (line->most >= 0 && count > line->most)
         return rt_fail(RT_ERROR_ARGUMENT, "%s does not know what to do with '%s': retort %s %s",
                        command, line->positionals.items[line->most], command, line->usage);

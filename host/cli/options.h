@@ -58,8 +58,8 @@ struct command_example {
 
 /* A subcommand's command line. */
 struct command_line {
-    /* What follows "retort CMD": "--model FILE IMAGE...". Where there are positional arguments, its
-     * last word tells what they are; see argument_kind. */
+    /* What follows "retort CMD": "--model FILE IMAGE...". Where there are positional arguments, the
+     * first word that is of no option tells what they are; see argument_kind. */
     const char *usage;
     const char *about; /* paragraphs for --help, with an empty line between them; filled anew */
     const struct command_example *examples; /* static, ends with NULLs; NULL: none */
@@ -87,7 +87,7 @@ extern struct command_line_hook {
     bool parse_only; /* the arguments are read and checked, and that is all */
 } command_line_hook;
 
-/* What the word for a value ("FILE", "RUN...") says of it. */
+/* What the word for a value ("FILE", "RUN") says of it. */
 enum argument_kind {
     ARGUMENT_OTHER,
     ARGUMENT_FILE,
@@ -104,7 +104,8 @@ enum argument_kind argument_kind(const char *word);
 void option_list_choices(const struct option *option, char *list, size_t size);
 void option_format_default(const struct option *option, char *text, size_t size);
 
-/* The word for the positional arguments; "" where there are none. */
-const char *command_line_operand(const struct command_line *line);
+/* The word for the positional arguments, "IMAGE"; "" where there are none. */
+#define OPERAND_BYTES 32
+const char *command_line_operand(const struct command_line *line, char word[OPERAND_BYTES]);
 
 #endif

@@ -1,10 +1,25 @@
 /* retort report: one page about some runs. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+
+static rt_status check_run(const char *run)
+{
+    char *config = NULL;
+    rt_status status = rt_path_join(&config, run, "config.json");
+    if (status == RT_OK && !rt_path_exists(config))
+        status = rt_fail(RT_ERROR_IO,
+                         "there is no run in %s: a run is the --out folder of retort train or "
+                         "distill, which holds %s",
+                         run, config);
+    free(config);
+    return status;
+}
 
 rt_status run_report(int argc, char **argv)
 {
@@ -33,6 +48,8 @@ rt_status run_report(int argc, char **argv)
     command_line_add(&line, options, RT_COUNT(options));
     add_general_options(&line);
     RT_TRY(command_line_parse(&line, argc, argv));
+    for (int i = 0; i < line.positionals.count; i++)
+        RT_TRY(check_run(line.positionals.items[i]));
     RT_TRY(rt_report_html(out, line.positionals.items, line.positionals.count));
     printf("%s\n", out);
 end:

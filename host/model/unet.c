@@ -94,8 +94,10 @@ static rt_status read_unet(struct rt_unet *unet, char *text)
     char *rest = strchr(text, ':');
     if (rest)
         *rest++ = 0;
-    if (strcmp(text, "unet") != 0 || !rest)
+    if (strcmp(text, "unet") != 0)
         return rt_fail(RT_ERROR_ARGUMENT, "the only kind of network is unet");
+    if (!rest)
+        return rt_fail(RT_ERROR_ARGUMENT, "it tells no width W, as unet:16 does");
     for (int i = 0; rest; i++) {
         char *item = rest;
         rest = strchr(item, ',');
