@@ -9,8 +9,6 @@
 #include "cli/commands.h"
 #include "cli/common.h"
 
-#define NETWORKS "unet:4 unet:8 unet:16 unet:32"
-
 static void put_all(const char *const *texts, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -88,7 +86,7 @@ static const char *bash_action(enum argument_kind kind)
         [ARGUMENT_FOLDER] = "_retort_paths -d",
         [ARGUMENT_DATA] = "_retort_data",
         [ARGUMENT_DEVICE] = "_retort_devices",
-        [ARGUMENT_NETWORK] = "_retort_words '" NETWORKS "'",
+        [ARGUMENT_NETWORK] = "_retort_words 'unet:4 unet:8 unet:16 unet:32'",
         [ARGUMENT_COMMAND] = "_retort_words \"$commands\"",
         [ARGUMENT_SHELL] = "_retort_words 'bash zsh fish'",
     };
@@ -304,7 +302,7 @@ static const char *fish_action(enum argument_kind kind)
         [ARGUMENT_FOLDER] = "-a '(__fish_complete_directories)'",
         [ARGUMENT_DATA] = "-a 'synth (__fish_complete_directories)'",
         [ARGUMENT_DEVICE] = "-a '(__retort_devices)'",
-        [ARGUMENT_NETWORK] = "-a '" NETWORKS "'",
+        [ARGUMENT_NETWORK] = "-a 'unet:4 unet:8 unet:16 unet:32'",
         [ARGUMENT_COMMAND] = "-a \"$commands\"",
         [ARGUMENT_SHELL] = "-a 'bash zsh fish'",
     };

@@ -22,19 +22,12 @@ static bool is_terminal(int file)
     return isatty(file) && kind && strcmp(kind, "dumb") != 0;
 }
 
-static bool is_set(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value;
-}
-
 static bool has_colours(int file)
 {
-    if (is_set("NO_COLOR"))
+    const char *refused = getenv("NO_COLOR"), *forced = getenv("CLICOLOR_FORCE");
+    if (refused && *refused)
         return false;
-    if (is_set("CLICOLOR_FORCE") && strcmp(getenv("CLICOLOR_FORCE"), "0") != 0)
-        return true;
-    return is_terminal(file);
+    return (forced && *forced && strcmp(forced, "0") != 0) || is_terminal(file);
 }
 
 /* The same word for a file that is a terminal's. */

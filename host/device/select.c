@@ -65,10 +65,11 @@ rt_status rt_device_select(const struct rt_device_info *devices, size_t count, c
                        "pocl-opencl-icd to use the CPU");
     if (!which || !*which)
         which = getenv("RETORT_DEVICE");
+    if (!which)
+        which = "";
     const struct rt_device_info *best = NULL;
     for (const struct rt_device_info *info = devices; info < devices + count; info++)
-        if ((!which || !*which || matches(info, which)) &&
-            (!best || preference(info) > preference(best)))
+        if ((!*which || matches(info, which)) && (!best || preference(info) > preference(best)))
             best = info;
     if (best) {
         *index = (size_t)(best - devices);
