@@ -238,7 +238,7 @@ static rt_status parse_option(struct command_line *line, int argc, char **argv, 
     if (option->kind == OPTION_FLAG) {
         if (equals)
             return rt_fail(RT_ERROR_ARGUMENT, "--%s takes no value", name);
-        return parse_value(option, NULL);
+        return parse_value(option, "");
     }
     if (equals)
         return parse_value(option, equals + 1);
