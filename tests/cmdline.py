@@ -58,6 +58,7 @@ def help_has_all_its_parts_in_80_columns():
         assert text.startswith("usage: retort %s" % command), text
         for title in ("General", "Exit status", "Environment", "See also", "Examples"):
             section(text, title)
+        assert not re.search(r"^[^ ].*[^:]\n  --", text, re.M), "options without a heading: " + text
         for line in (text + checks.run(RETORT, "help")[0]).splitlines():
             assert len(line) <= 80, "%s: %s" % (command, line)
         for other in re.findall(r"retort help (\S+)", section(text, "See also")):
@@ -72,7 +73,7 @@ def examples():
 
 
 def examples_are_understood():
-    shell = 'retort() { "$RETORT_PROGRAM" check-usage "$@"; }; tail() { test "$1" = -f; }; '
+    shell = 'retort() { "$RETORT_PROGRAM" check-usage "$@"; }; watch() { test "$1" = tail; }; '
     count = 0
     for example in examples():
         checks.run("sh", "-c", "cd %s; %s" % (FOLDER, shell) + example, HOME=str(FOLDER))

@@ -58,11 +58,16 @@ static void print_usage(const char *command, const char *arguments)
     fill(arguments, column, column < COLUMNS / 2 ? column : COLUMNS / 2);
 }
 
+static void print_group(const char *title)
+{
+    printf("\n%s:\n", terminal_paint(TERMINAL_STRONG, title));
+}
+
 static void print_section(const char *title)
 {
     /* The text stands for itself, and the groups of options have titles of their own. */
     if (strcmp(title, "Description") != 0 && strcmp(title, "Options") != 0)
-        printf("\n%s:\n", terminal_paint(TERMINAL_STRONG, title));
+        print_group(title);
 }
 
 static void print_paragraph(const char *text)
@@ -114,7 +119,7 @@ static void print_references(const char *commands)
 static const struct page_writer printer = {
     .usage = print_usage,
     .section = print_section,
-    .group = print_section,
+    .group = print_group,
     .paragraph = print_paragraph,
     .item = print_item,
     .example = print_example,

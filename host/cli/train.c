@@ -199,7 +199,7 @@ rt_status run_train(int argc, char **argv)
          "retort train --data synth:4 --model unet:4,depth=2 --patch 64 --epochs 2 --out runs/try"},
         {"Go on with it after Ctrl-C, a kill or a power cut",
          "retort train --data PHOTOS --epochs 30 --augment --out runs/teacher --resume"},
-        {"Follow a run from elsewhere", "tail -f runs/teacher/log.jsonl"},
+        {"Follow a run from elsewhere", "watch tail -n 1 runs/teacher/log.jsonl"},
         {NULL, NULL},
     };
     struct command_line line = {
