@@ -17,6 +17,8 @@ static const struct command commands[] = {
     {"distill", "train a small network to answer as larger ones do", run_distill},
     {"eval", "judge weights: metrics, curves, panels", run_eval},
     {"predict", "segment images", run_predict},
+    {"import", "make a model of one of Keras, PyTorch or ONNX", run_import},
+    {"export", "write a model for ONNX, PyTorch or Keras", run_export},
     {"report", "write one page about some runs", run_report},
     {"bench", "time inference, training and distillation", run_bench},
     {"tune", "find the fastest kernels for this device", run_tune},

@@ -27,6 +27,8 @@ rt_status run_doctor(int argc, char **argv);
 /* What run_doctor starts for each check; no command for users. */
 rt_status run_doctor_check(int argc, char **argv);
 rt_status run_eval(int argc, char **argv);
+rt_status run_export(int argc, char **argv);
+rt_status run_import(int argc, char **argv);
 rt_status run_help(int argc, char **argv);
 /* Writes a page for man, as the build asks for it; no command for users. */
 rt_status run_manual(int argc, char **argv);

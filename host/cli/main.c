@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
+#include "retort/version.h"
 
 static void print_usage(void)
 {
@@ -27,7 +28,7 @@ static rt_status run(int argc, char **argv)
         return rt_fail(RT_ERROR_ARGUMENT, "which command?");
     }
     if (strcmp(argv[1], "--version") == 0) {
-        puts("retort " RETORT_VERSION);
+        puts("retort " RT_VERSION);
         return RT_OK;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

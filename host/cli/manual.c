@@ -5,6 +5,9 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/page.h"
+#include "retort/version.h"
+
+#define DATE "2026-11-27" /* of this version */
 
 /* --- roff ----------------------------------------------------------------------------------- */
 
@@ -153,7 +156,7 @@ static void put_name(const char *command, const char *summary)
     printf(".TH ");
     for (const char *letter = title; *letter; letter++)
         put_letter(*letter >= 'a' && *letter <= 'z' ? (char)(*letter - 'a' + 'A') : *letter, false);
-    printf(" 1 \"" RETORT_DATE "\" \"retort " RETORT_VERSION "\" \"User commands\"\n");
+    printf(" 1 \"" DATE "\" \"retort " RT_VERSION "\" \"User commands\"\n");
     printf(".SH NAME\nretort%s", *command ? "\\-" : "");
     put_text(command, SIZE_MAX);
     printf(" \\- ");
