@@ -13,6 +13,11 @@ void rt_json_append(json_t **array, json_t *item)
     *array = NULL;
 }
 
+json_t *rt_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
 rt_status rt_json_text(char **text, const json_t *value, size_t flags)
 {
     *text = NULL;
