@@ -51,6 +51,12 @@ static void values_are_checked(void **state)
         {"train --out x --alpha 1", "train has no option --alpha"},
         {"distill --out x", "distill needs --teacher"},
         {"predict --model x --out y", "predict needs more arguments"},
+        {"import x", "import needs --out"},
+        {"import x --out /none/y --scaling bright", "a scaling is patch, unit, symmetric"},
+        {"import x --out /none/y --scaling 1,2,3/4,5,0", "three deviations above 0"},
+        {"import x --out /none/y --channels grb", "--channels takes rgb|bgr, not 'grb'"},
+        {"export x", "for what is it to be written: --onnx, --torch or --keras FILE?"},
+        {"export x --torch /dev/null", "/dev/null exists; --force replaces it"},
         {"data a b", "data does not know what to do with 'b'"},
         {"data /nowhere/at/all", "/nowhere/at/all"},
     };
@@ -64,8 +70,8 @@ static void values_are_checked(void **state)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"devices", "data",    "train",  "distill",
-                                           "eval",    "predict", "report", "tune"};
+    static const char *const commands[] = {"devices", "data",   "train", "distill", "eval",
+                                           "predict", "report", "tune",  "import",  "export"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char usage[64];
         snprintf(usage, sizeof usage, "usage: retort %s ", commands[i]);
