@@ -66,6 +66,12 @@ static void values_are_checked(void **state)
         {"train --out x --memory-limit lots", "--memory-limit takes a size such as 800M"},
         {"train --out x --alpha 1", "train has no option --alpha"},
         {"distill --out x", "distill needs --teacher"},
+        {"import x", "import needs --out"},
+        {"import x --out /none/y --scaling bright", "a scaling is patch, unit, symmetric"},
+        {"import x --out /none/y --scaling 1,2,3/4,5,0", "three deviations above 0"},
+        {"import x --out /none/y --channels grb", "--channels takes rgb|bgr, not 'grb'"},
+        {"export x", "for what is it to be written: --onnx, --torch or --keras FILE?"},
+        {"export x --torch /dev/null", "/dev/null exists; --force replaces it"},
         {"predict --model x --out y", "predict needs IMAGE: retort predict"},
         {"predict --model '' --out y p.png", "--model is empty, but takes FILE"},
         {"completion", "completion needs SHELL: retort completion SHELL"},
@@ -99,9 +105,9 @@ static void data_that_is_not_there_is_told(void **state)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"devices", "data",    "train",     "distill",
-                                           "eval",    "predict", "report",    "tune",
-                                           "bench",   "doctor",  "completion"};
+    static const char *const commands[] = {"devices", "data",   "train",     "distill", "eval",
+                                           "predict", "report", "tune",      "bench",   "doctor",
+                                           "import",  "export", "completion"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char usage[64];
         snprintf(usage, sizeof usage, "usage: retort %s ", commands[i]);

@@ -12,6 +12,8 @@
 struct import {
     struct rt_import_options options;
     const char *out, *palette, *scaling;
+    struct rt_palette read_palette; /* what the two texts stand for */
+    struct rt_scaling read_scaling;
     bool force;
     struct device_choice device;
 };
@@ -38,11 +40,15 @@ static void print_channel(const struct rt_scaling *s, int channel)
         printf(" / %g", deviation);
 }
 
+static bool is_same(const float three[3])
+{
+    return three[0] == three[1] && three[1] == three[2];
+}
+
 static void print_scaling(const struct rt_scaling *s)
 {
     static const char *const channels[] = {"red ", ", green ", ", blue "};
-    const bool same = memcmp(&s->mean[0], &s->mean[1], 2 * sizeof s->mean[0]) == 0 &&
-                      memcmp(&s->deviation[0], &s->deviation[1], 2 * sizeof s->mean[0]) == 0;
+    const bool same = is_same(s->mean) && is_same(s->deviation);
     printf("scaling     ");
     if (s->mode == RT_SCALING_PATCH)
         printf("each channel of each patch from 0 to 1");
@@ -79,20 +85,18 @@ static rt_status run(struct import *import, const char *path)
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
     struct rt_model *model = NULL;
-    struct rt_palette palette;
-    struct rt_scaling scaling;
     if (rt_path_is_same(path, import->out))
         return rt_fail(RT_ERROR_ARGUMENT, "the model would overwrite %s: choose another --out",
                        path);
     if (!import->force && rt_path_exists(import->out))
         return rt_fail(RT_ERROR_ARGUMENT, "%s exists; --force replaces it", import->out);
     if (import->palette) {
-        RT_TRY(read_palette(&palette, import->palette));
-        import->options.palette = &palette;
+        RT_TRY(read_palette(&import->read_palette, import->palette));
+        import->options.palette = &import->read_palette;
     }
     if (import->scaling) {
-        RT_TRY(rt_scaling_parse(&scaling, import->scaling));
-        import->options.scaling = &scaling;
+        RT_TRY(rt_scaling_parse(&import->read_scaling, import->scaling));
+        import->options.scaling = &import->read_scaling;
     }
     RT_TRY(open_device(&device, &import->device));
     RT_TRY(rt_model_import(&model, device, path, &import->options));

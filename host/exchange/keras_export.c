@@ -138,7 +138,7 @@ static rt_status write_layer(struct writing *w, hid_t root,
     hid_t group = checked(w, H5Gcreate2(root, layer, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     hid_t weights = checked(w, H5Gcreate2(group, inner, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     for (size_t i = 0; i < count && status == RT_OK; i++) {
-        const char *word = (entries[0].dimensions == 1 ? norm_words : conv_words)[i];
+        const char *word = entries[0].dimensions == 1 ? norm_words[i & 3] : conv_words[i & 1];
         char name[NAME_BYTES];
         snprintf(name, sizeof name, w->numbered ? "%.0s%zu" : "%s:0", word, i);
         snprintf(names[i], NAME_BYTES, "%.25s/%.20s", layer, name);

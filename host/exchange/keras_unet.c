@@ -88,6 +88,8 @@ static void name_layers(const struct rt_keras_file *file, struct rt_problems *pr
                    rt_import_shape(shape, layer->weights[0].shape, layer->weights[0].dimensions),
                    layer->count > 1 ? ", and more" : "");
     }
+    if (file->count == 0)
+        rt_problem(problems, "none that has weights");
 }
 
 rt_status rt_keras_guess(struct rt_keras_unet *k, const struct rt_keras_file *file,

@@ -144,7 +144,7 @@ end:
 
 rt_status rt_map_name(struct rt_map *map, const char *name, char **ours)
 {
-    struct stars stars;
+    struct stars stars = {0};
     *ours = NULL;
     for (size_t i = 0; i < map->count; i++) {
         struct rt_map_line *line = &map->lines[i];

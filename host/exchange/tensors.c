@@ -226,15 +226,15 @@ static void compare(const struct rt_import_tensors *tensors, const struct rt_mod
         const struct rt_safetensors_entry *to = find_wanted(wanted, tensor->name);
         const bool renamed = tensor->name && strcmp(tensor->name, tensor->origin) != 0;
         rt_import_shape(shape, tensor->shape, tensor->dimensions);
-        if (!to)
+        if (!to || !tensor->name)
             rt_problem(problems, "%s (%s) has no place in it%s%s", tensor->origin, shape,
                        renamed ? " as " : "", renamed ? tensor->name : "");
         else if (rt_import_find(tensors, tensor->name) != tensor)
             rt_problem(problems, "%s and %s are both %s",
                        rt_import_find(tensors, tensor->name)->origin, tensor->origin, to->name);
         else if (!same_shape(tensor, to))
-            rt_problem(problems, "%s is %s, but %s%shas to be %s", tensor->origin, shape,
-                       renamed ? to->name : "it", renamed ? " " : " ",
+            rt_problem(problems, "%s is %s, but %s has to be %s", tensor->origin, shape,
+                       renamed ? to->name : "it",
                        rt_import_shape(other, to->shape, to->dimensions));
     }
     for (size_t i = 0; i < wanted->count; i++)

@@ -75,6 +75,8 @@ static void list_names(const struct rt_import_tensors *tensors, struct rt_proble
                    rt_import_shape(shape, t->shape, t->dimensions), renamed ? " as " : "",
                    renamed ? t->name : "");
     }
+    if (tensors->count == 0)
+        rt_problem(problems, "nothing");
 }
 
 /* The specification of the network that has these tensors, in full form. */

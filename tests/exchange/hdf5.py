@@ -266,6 +266,9 @@ def check_refusals(folder):
     with h5py.File(path, "w") as file:
         file["something"] = np.zeros(3)
     refused("not as Keras writes it")
+    with h5py.File(path, "w") as file:
+        file.create_group("layers/dropout/vars")
+    refused("The layers are:\n  none that has weights")
 
 
 def check_exports(folder):

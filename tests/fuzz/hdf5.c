@@ -9,10 +9,32 @@
 
 #include "exchange/keras_unet.h"
 
-static const char *const names[] = {
-    "layers", "model_weights", "conv2d", "conv2d_1",     "conv2d_transpose", "vars",         "0",
-    "1",      "kernel:0",      "bias:0", "layer_names",  "layer_names0",     "weight_names", "",
-    "retort", "model_config",  "dense",  "layer_names1", "conv2d/kernel:0",  "conv2d_10"};
+static const char *const names[] = {"layers",
+                                    "model_weights",
+                                    "conv2d",
+                                    "conv2d_1",
+                                    "conv2d_transpose",
+                                    "vars",
+                                    "0",
+                                    "1",
+                                    "kernel:0",
+                                    "bias:0",
+                                    "layer_names",
+                                    "layer_names0",
+                                    "weight_names",
+                                    "",
+                                    "retort",
+                                    "model_config",
+                                    "dense",
+                                    "layer_names1",
+                                    "conv2d/kernel:0",
+                                    "conv2d_10",
+                                    "conv2d_2",
+                                    "conv2d_3",
+                                    "conv2d_4",
+                                    "conv2d_5",
+                                    "conv2d_6",
+                                    "batch_normalization"};
 #define NAMES (sizeof names / sizeof *names)
 #define DEPTH 4
 
@@ -166,8 +188,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < file.count; i++)
         fuzz_refuse(file.layers[i].count == 0, "a layer without weights");
     problems = (struct rt_problems){0};
-    if (rt_keras_guess(&k, &file, path) == RT_OK)
+    if (rt_keras_guess(&k, &file, path) == RT_OK) {
+        fuzz_refuse(k.count < 1, "a network of nothing");
         fuzz_refuse(rt_keras_convert(&k, &file, &tensors, &problems) != RT_OK, "no memory");
+    }
     rt_import_tensors_finish(&tensors);
     rt_keras_finish(&file);
     return 0;

@@ -154,6 +154,8 @@ def check_refusals(folder):
     for line in ("as unet:6,depth=2 with 5 classes:", "\n  attention (7x2) has no place in it\n",
                  "\n  dec.0.3.bias is 9, but it has to be 6\n", "\n  nothing is up.1.bias (12)\n"):
         assert line in said + "\n", (line, said)
+    said = imported(folder, {}, "--scaling", "unit", fails=1)
+    assert "It holds:\n  nothing\n" in said, said
     said = imported(folder, rename(state), "--scaling", "unit", fails=1)
     assert "needs a --map" in said and "\n  inc.conv.0.weight (6x3x3x3)\n" in said, said
     (folder / "map").write_text(MILESIAL + "head = tail\n")
