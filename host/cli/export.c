@@ -14,7 +14,7 @@ struct export
 {
     struct rt_export_options options;
     const char *paths[FORMATS]; /* NULL: not asked for */
-    bool force;
+    bool deepness, force;
     struct device_choice device;
 };
 
@@ -38,14 +38,31 @@ static rt_status check_outputs(const struct export *export, const char *weights)
                             "for what is it to be written: --onnx, --torch or --keras FILE?");
 }
 
+static rt_status check_options(const struct export *export)
+{
+    const bool onnx = export->deepness || export->options.logits || export->options.tile > 0 ||
+                      export->options.resolution > 0;
+    if (onnx && !export->paths[ONNX])
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "--deepness, --tile, --resolution and --logits are for --onnx FILE");
+    if (export->deepness && export->options.logits)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "--logits cannot go with --deepness, which takes the outputs for "
+                       "probabilities");
+    return RT_OK;
+}
+
 static rt_status run(struct export *export, const char *weights)
 {
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
     struct rt_model *model = NULL;
+    RT_TRY(check_options(export));
     RT_TRY(check_outputs(export, weights));
     RT_TRY(open_device(&device, &export->device));
     RT_TRY(rt_model_load(&model, device, weights));
+    if (export->deepness && export->options.tile == 0)
+        export->options.tile = rt_model_describe(model)->patch;
     for (int i = 0; i < FORMATS; i++) {
         if (!export->paths[i])
             continue;
@@ -72,11 +89,16 @@ rt_status run_export(int argc, char **argv)
         OPTION_HEADING("Export"),
         OPTION(OPTION_TEXT, "onnx", &export.paths[ONNX], .argument = "FILE",
                .help = "for ONNX Runtime, QGIS and others"),
-        OPTION(OPTION_FLAG, "softmax", &export.options.softmax,
-               .help = "ONNX: the outputs are probabilities, not logits"),
+        OPTION(OPTION_FLAG, "deepness", &export.deepness,
+               .help = "ONNX: for QGIS's plug-in Deepness, with a tile of the training patch's "
+                       "size if --tile does not say another: it cannot do without"),
+        OPTION(OPTION_INT, "tile", &export.options.tile, .argument = "N", .least = 1, .most = 16384,
+               .help = "ONNX: the images' only width and height; any if not given"),
         OPTION(OPTION_NUMBER, "resolution", &export.options.resolution, .argument = "METRES",
                .least = 0.0001, .most = 100000,
-               .help = "ONNX: what a pixel measures, for programs that ask"),
+               .help = "ONNX: what a pixel measures, to which Deepness scales images"),
+        OPTION(OPTION_FLAG, "logits", &export.options.logits,
+               .help = "ONNX: give the network's own outputs, not probabilities"),
         OPTION(OPTION_TEXT, "torch", &export.paths[TORCH], .argument = "FILE",
                .help = "safetensors with the names of PyTorch's modules"),
         OPTION(OPTION_TEXT, "keras", &export.paths[KERAS], .argument = "FILE",

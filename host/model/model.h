@@ -87,6 +87,22 @@ rt_status rt_model_assemble(struct rt_model **model, struct rt_device *device,
                             const struct rt_model_info *info, const char *path,
                             const struct rt_safetensors_entry *entries, size_t count);
 
+/* What files call the info among their metadata. */
+#define RT_MODEL_INFO_KEY "retort"
+
+/* The info as JSON, *text released by free(), and back. Errors: ARGUMENT (a text that is no UTF-8,
+ * a number that is not finite), FORMAT, MEMORY. */
+rt_status rt_model_info_write(const struct rt_model_info *info, char **text);
+rt_status rt_model_info_read(struct rt_model_info *info, const char *text);
+
+/* Height and width of its images must be multiples of this. */
+int rt_model_step(const struct rt_model *model);
+/* Errors: ARGUMENT, unless they are. */
+rt_status rt_model_check_sides(const struct rt_model *model, int height, int width);
+
+/* Its operations; owned by the model. */
+const struct rt_graph *rt_model_graph(const struct rt_model *model);
+
 /* The bytes of device memory that the plan and the slabs take. */
 size_t rt_model_planned_bytes(const struct rt_model *model);
 

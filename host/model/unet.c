@@ -199,7 +199,9 @@ static rt_status add_up(struct builder *b, int level)
     struct rt_upsample upsample = {b->unet->up == RT_UNET_NEAREST ? RT_UPSAMPLE_NEAREST
                                                                   : RT_UPSAMPLE_BILINEAR};
     struct rt_conv2d conv = {.channels = channels, .kernel = 3, .stride = 1, .bias = true};
-    RT_TRY(add(b, &rt_op_upsample, &upsample, 0, name));
+    char resize[32];
+    snprintf(resize, sizeof resize, "up.%d.resize", level);
+    RT_TRY(add(b, &rt_op_upsample, &upsample, 0, resize));
     RT_TRY(add(b, &rt_op_conv2d, &conv, 0, name));
 end:
     return status;
@@ -211,18 +213,21 @@ rt_status rt_unet_build(const struct rt_unet *unet, struct rt_graph *graph, int 
     rt_status status = RT_OK;
     struct builder b = {.unet = unet, .graph = graph};
     int skips[DEPTH_MAX];
+    char name[32];
     RT_TRY(rt_graph_input(graph, channels, &b.node));
     for (int level = 0; level < unet->depth; level++) {
         RT_TRY(add_block(&b, "down", level));
         skips[level] = b.node;
         rt_graph_cut(graph); /* before the pool, whose input is kept for the skip connection */
-        RT_TRY(add(&b, &rt_op_pool, &(struct rt_pool){.mode = RT_POOL_MAX}, 0, "pool"));
+        snprintf(name, sizeof name, "pool.%d", level);
+        RT_TRY(add(&b, &rt_op_pool, &(struct rt_pool){.mode = RT_POOL_MAX}, 0, name));
     }
     RT_TRY(add_block(&b, "down", unet->depth));
     for (int level = unet->depth - 1; level >= 0; level--) {
         rt_graph_cut(graph);
         RT_TRY(add_up(&b, level));
-        RT_TRY(add(&b, &rt_op_concat, NULL, skips[level], "concat"));
+        snprintf(name, sizeof name, "concat.%d", level);
+        RT_TRY(add(&b, &rt_op_concat, NULL, skips[level], name));
         RT_TRY(add_block(&b, "dec", level));
     }
     struct rt_conv2d head = {.channels = classes, .kernel = 1, .stride = 1, .bias = true};

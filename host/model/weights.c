@@ -8,8 +8,6 @@
 #include "model/internal.h"
 #include "model/safetensors.h"
 
-#define METADATA_KEY "retort"
-
 /* Filters have four dimensions, everything else (biases, scales, statistics) has one. */
 static void describe(const struct rt_graph_parameter *parameter, struct rt_safetensors_entry *entry)
 {
@@ -57,7 +55,7 @@ rt_status rt_model_save(const struct rt_model *model, const char *path)
     char *info = NULL;
     RT_TRY(rt_model_info_write(&model->info, &info));
     RT_TRY(rt_model_tensors_read(model, &tensors));
-    struct rt_safetensors_text text = {METADATA_KEY, info};
+    struct rt_safetensors_text text = {RT_MODEL_INFO_KEY, info};
     status = rt_safetensors_write(path, tensors.entries, tensors.count, &text, 1);
 end:
     rt_model_tensors_finish(&tensors);
@@ -181,7 +179,7 @@ rt_status rt_model_assemble(struct rt_model **model, struct rt_device *device,
 static rt_status read_info(struct rt_model_info *info, const struct rt_safetensors *file,
                            const char *path)
 {
-    const char *text = rt_safetensors_text(file, METADATA_KEY);
+    const char *text = rt_safetensors_text(file, RT_MODEL_INFO_KEY);
     if (!text)
         return rt_fail(RT_ERROR_FORMAT,
                        "%s was not written by retort: its metadata do not describe a model", path);

@@ -54,16 +54,22 @@ rt_status rt_model_import(struct rt_model **model, struct rt_device *device, con
 
 struct rt_export_options {
     const char *format; /* "onnx", "torch" or "keras" */
-    bool softmax;       /* ONNX: the outputs are probabilities, not logits */
-    double resolution;  /* ONNX: metres a pixel, for programs that ask; 0: not told */
+    /* What follows is for ONNX. */
+    bool logits;       /* the outputs are the network's own, not probabilities */
+    int tile;          /* width and height of the images, pixels; 0: any that fit the network */
+    double resolution; /* metres a pixel, for programs that ask; 0: not told */
 };
 
 /* Writes a model for another program; the file appears under its name only when it is whole:
  *   torch: safetensors with the names and shapes of the reference U-Net's modules;
  *   keras: HDF5 weights for the load_weights of the reference U-Net's Keras model;
- *   onnx: a graph for ONNX Runtime and others.
- * Errors: ARGUMENT (a format that is not known), UNSUPPORTED (what the format cannot express; a
- * format whose library this build lacks), IO, DEVICE, MEMORY. */
+ *   onnx: a graph of ONNX's operators, opset 13, that takes RGB images [batch, 3, height, width] of
+ *     0..1 (bytes / 255), which it scales as the network wants them, and gives [batch, classes,
+ *     height, width]. Its metadata are what QGIS's plug-in Deepness reads, which cannot do without
+ *     a tile and with logits, and under "retort" what rt_model_save writes.
+ * Errors: ARGUMENT (a format that is not known, a tile whose side does not fit the network),
+ * UNSUPPORTED (what the format cannot express; a format whose library this build lacks), IO,
+ * DEVICE, MEMORY. */
 rt_status rt_model_export(const struct rt_model *model, const char *path,
                           const struct rt_export_options *options);
 
