@@ -16,6 +16,8 @@ struct import {
 
 static const char *const order_names[] = {"rgb", "bgr", NULL}; /* enum rt_channel_order */
 
+static const char *const concat_names[] = {"told", "up-first", "skip-first", NULL};
+
 static rt_status read_palette(struct rt_palette *palette, const char *name)
 {
     const struct rt_palette *builtin = rt_palette_builtin(name);
@@ -101,6 +103,9 @@ rt_status run_import(int argc, char **argv)
                        "(v / 255), symmetric, imagenet, none, or M,M,M/D,D,D for (v - M) / D"),
         OPTION(OPTION_CHOICE, "channels", &import.options.order, .choices = order_names,
                .help = "the order in which it takes them; OpenCV reads images as bgr"),
+        OPTION(OPTION_CHOICE, "concat", &import.options.concat, .choices = concat_names,
+               .help = "what comes first where the decoder concatenates; told by whole models, "
+                       "or else up-first"),
         OPTION(OPTION_TEXT, "palette", &import.palette, .argument = "FILE",
                .help = "its classes and their colours: a JSON file, or dubai"),
         OPTION(OPTION_INT, "patch", &import.options.patch, .argument = "N", .least = 1,

@@ -276,17 +276,16 @@ end:
 static rt_status check(const struct rt_model *model, const char *path,
                        const struct rt_export_options *options)
 {
-    const size_t floats = rt_model_slabs(model).total;
+    size_t trained, floats;
     char size[RT_SIZE_TEXT];
-    if (options->tile > 0)
-        return rt_model_check_sides(model, options->tile, options->tile);
+    rt_graph_slab_sizes(rt_model_graph(model), &trained, &floats);
     if (floats > (FILE_BYTES_MAX - MESSAGES_BYTES) / sizeof(float))
         return rt_fail(RT_ERROR_UNSUPPORTED,
                        "cannot write %s: an ONNX file holds at most 2 GiB, and the tensors of %s "
                        "take %s",
                        path, rt_model_describe(model)->network,
                        rt_size_text(size, floats * sizeof(float)));
-    return RT_OK;
+    return options->tile > 0 ? rt_model_check_sides(model, options->tile, options->tile) : RT_OK;
 }
 
 rt_status rt_onnx_export(const struct rt_model *model, const char *path,

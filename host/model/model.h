@@ -74,11 +74,17 @@ struct rt_model_tensors {
     struct rt_safetensors_entry *entries;
     size_t count;
     float *values;
+    struct rt_model *described; /* owns the names where no caller's model does */
 };
 
 /* Release with rt_model_tensors_finish. Errors: DEVICE, MEMORY. */
 rt_status rt_model_tensors_read(const struct rt_model *model, struct rt_model_tensors *tensors);
 void rt_model_tensors_finish(struct rt_model_tensors *tensors);
+
+/* The tensors that a model of this description has, without their data. Errors: ARGUMENT (the
+ * info), MEMORY. */
+rt_status rt_model_tensors_list(struct rt_device *device, const struct rt_model_info *info,
+                                struct rt_model_tensors *tensors);
 
 /* A model of such tensors, in any order, which must be exactly the network's; `path` is the file
  * that messages name. Errors: ARGUMENT (the info), FORMAT (naming the first tensor that is missing,
@@ -105,5 +111,10 @@ const struct rt_graph *rt_model_graph(const struct rt_model *model);
 
 /* The bytes of device memory that the plan and the slabs take. */
 size_t rt_model_planned_bytes(const struct rt_model *model);
+
+/* A model's info as JSON, as stored in files: *text released by free(), and back. Errors: ARGUMENT
+ * (a text that is no UTF-8, a number that is not finite), FORMAT, MEMORY. */
+rt_status rt_model_info_write(const struct rt_model_info *info, char **text);
+rt_status rt_model_info_read(struct rt_model_info *info, const char *text);
 
 #endif

@@ -41,8 +41,26 @@ end:
     return status;
 }
 
+rt_status rt_model_tensors_list(struct rt_device *device, const struct rt_model_info *info,
+                                struct rt_model_tensors *tensors)
+{
+    rt_status status = RT_OK;
+    *tensors = (struct rt_model_tensors){0};
+    RT_TRY(rt_model_build(&tensors->described, device, info));
+    const struct rt_graph_parameter *parameters =
+        rt_graph_parameters(tensors->described->graph, &tensors->count);
+    RT_TRY(rt_alloc(&tensors->entries, tensors->count, sizeof *tensors->entries));
+    for (size_t i = 0; i < tensors->count; i++)
+        describe(&parameters[i], &tensors->entries[i]);
+end:
+    if (status < 0)
+        rt_model_tensors_finish(tensors);
+    return status;
+}
+
 void rt_model_tensors_finish(struct rt_model_tensors *tensors)
 {
+    rt_model_destroy(tensors->described);
     free(tensors->entries);
     free(tensors->values);
     *tensors = (struct rt_model_tensors){0};

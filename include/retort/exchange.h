@@ -15,6 +15,13 @@ extern "C" {
 /* The order in which a network takes the channels of an image; OpenCV reads images as BGR. */
 enum rt_channel_order { RT_CHANNELS_RGB, RT_CHANNELS_BGR };
 
+/* How a network's decoder concatenates what it upsampled and the encoder's skip connection. */
+enum rt_concat_order {
+    RT_CONCAT_TOLD, /* as the file tells, or else as the reference U-Net: upsampled, skip */
+    RT_CONCAT_UP_FIRST,
+    RT_CONCAT_SKIP_FIRST, /* as Ronneberger's, and many in PyTorch: skip, upsampled */
+};
+
 /* What a file of weights does not tell of the network, or tells otherwise than the caller knows. */
 struct rt_import_options {
     /* A file of names, NULL without. Only for weights with names; see rt_model_import. */
@@ -29,6 +36,7 @@ struct rt_import_options {
     const struct rt_scaling *scaling;
     /* A network of BGR images is imported as one of RGB images. */
     enum rt_channel_order order;
+    enum rt_concat_order concat;
     /* Width and height of its training patches, pixels; 0: that of the network's input where the
      * file tells it, or else 256. */
     int patch;
