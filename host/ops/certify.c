@@ -92,15 +92,15 @@ static rt_status certify_add(struct rt_device *device, const struct rt_check *ch
     return status;
 }
 
-static rt_status certify_map(struct rt_device *device, const struct rt_check *check,
-                             struct rt_verified *verified)
+static rt_status certify_pointwise(struct rt_device *device, const struct rt_check *check,
+                                   struct rt_verified *verified)
 {
-    const struct rt_map maps[] = {
-        {RT_MAP_CLIP, 0, 0.75f}, {RT_MAP_LEAKY, 0.2f, 0}, {RT_MAP_SIGMOID, 0, 0}};
+    const struct rt_pointwise maps[] = {
+        {RT_POINTWISE_CLIP, 0, 0.75f}, {RT_POINTWISE_LEAKY, 0.2f, 0}, {RT_POINTWISE_SIGMOID, 0, 0}};
     rt_status status = RT_OK;
     (void)check;
     for (size_t i = 0; i < RT_COUNT(maps) && status == RT_OK; i++)
-        status = verify_shapes(device, &rt_op_map, &maps[i], true, verified);
+        status = verify_shapes(device, &rt_op_pointwise, &maps[i], true, verified);
     return status;
 }
 
@@ -332,7 +332,7 @@ static const struct rt_check checks[] = {
     KERNEL("pool", certify_pool),
     KERNEL("concat", certify_concat),
     KERNEL("add", certify_add),
-    KERNEL("map", certify_map),
+    KERNEL("pointwise", certify_pointwise),
     KERNEL("batch_norm", certify_batch_norm),
     KERNEL("batch_norm folded", rt_certify_fold),
     KERNEL("losses", rt_certify_loss),

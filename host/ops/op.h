@@ -104,7 +104,7 @@ struct rt_op {
 };
 
 extern const struct rt_op rt_op_conv2d, rt_op_conv_transpose2d, rt_op_upsample, rt_op_pool,
-    rt_op_concat, rt_op_batch_norm, rt_op_add, rt_op_map;
+    rt_op_concat, rt_op_batch_norm, rt_op_add, rt_op_pointwise;
 
 /* What follows a convolution or a normalisation within the same kernel. */
 struct rt_activation {
@@ -148,8 +148,12 @@ struct rt_add { /* of two tensors of one shape */
 
 /* A function of each element: x within low .. high; x, but below 0 low * x, where low is above 0;
  * the logistic function. */
-struct rt_map {
-    enum rt_map_function { RT_MAP_CLIP, RT_MAP_LEAKY, RT_MAP_SIGMOID } function;
+struct rt_pointwise {
+    enum rt_pointwise_function {
+        RT_POINTWISE_CLIP,
+        RT_POINTWISE_LEAKY,
+        RT_POINTWISE_SIGMOID
+    } function;
     float low, high;
 };
 

@@ -60,7 +60,7 @@ double rt_reference_conv2d_data(const struct rt_reference *r, const double *dz,
 double rt_reference_conv2d_parameter(const struct rt_reference *r, const double *dz,
                                      struct rt_shape place, double *magnitude);
 void rt_reference_conv_transpose2d(struct rt_reference *r, const struct rt_tile *tile);
-void rt_reference_map(struct rt_reference *r, const struct rt_tile *tile);
+void rt_reference_pointwise(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_pool(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_upsample(struct rt_reference *r, const struct rt_tile *tile);
 

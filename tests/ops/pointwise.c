@@ -8,12 +8,12 @@
 
 static const struct {
     const char *name;
-    struct rt_map attributes;
+    struct rt_pointwise attributes;
 } maps[] = {
-    {"ReLU alone", {RT_MAP_CLIP, 0, INFINITY}},
-    {"ReLU6", {RT_MAP_CLIP, 0, 0.75f}}, /* within what random inputs reach */
-    {"leaky ReLU", {RT_MAP_LEAKY, 0.01f, 0}},
-    {"sigmoid", {RT_MAP_SIGMOID, 0, 0}},
+    {"ReLU alone", {RT_POINTWISE_CLIP, 0, INFINITY}},
+    {"ReLU6", {RT_POINTWISE_CLIP, 0, 0.75f}}, /* within what random inputs reach */
+    {"leaky ReLU", {RT_POINTWISE_LEAKY, 0.01f, 0}},
+    {"sigmoid", {RT_POINTWISE_SIGMOID, 0, 0}},
 };
 
 static void agrees_with_the_reference(void **state)
@@ -25,7 +25,7 @@ static void agrees_with_the_reference(void **state)
     for (size_t m = 0; m < RT_COUNT(maps); m++)
         for (size_t i = 0; i < RT_COUNT(shapes); i++)
             check_op(&(struct op_case){.name = maps[m].name,
-                                       .op = &rt_op_map,
+                                       .op = &rt_op_pointwise,
                                        .attributes = &maps[m].attributes,
                                        .x = {shapes[i]},
                                        .training = true});
@@ -44,7 +44,7 @@ static void takes_extremes(void **state)
     (void)state;
     for (size_t m = 0; m < RT_COUNT(maps); m++)
         check_op(&(struct op_case){.name = maps[m].name,
-                                   .op = &rt_op_map,
+                                   .op = &rt_op_pointwise,
                                    .attributes = &maps[m].attributes,
                                    .x = {{2, 2, 6, 34}},
                                    .prepare = make_extreme});
@@ -55,10 +55,10 @@ static void nonsense_is_refused(void **state)
     (void)state;
     const struct rt_shape x = {1, 1, 2, 2};
     struct rt_shape y;
-    assert_fails(rt_op_map.infer(&(struct rt_map){RT_MAP_LEAKY, 0, 0}, &x, &y), RT_ERROR_ARGUMENT,
-                 "a slope above 0, not 0");
-    assert_fails(rt_op_map.infer(&(struct rt_map){RT_MAP_CLIP, 6, 0}, &x, &y), RT_ERROR_ARGUMENT,
-                 "nothing lies within 6 and 0");
+    assert_fails(rt_op_pointwise.infer(&(struct rt_pointwise){RT_POINTWISE_LEAKY, 0, 0}, &x, &y),
+                 RT_ERROR_ARGUMENT, "a slope above 0, not 0");
+    assert_fails(rt_op_pointwise.infer(&(struct rt_pointwise){RT_POINTWISE_CLIP, 6, 0}, &x, &y),
+                 RT_ERROR_ARGUMENT, "nothing lies within 6 and 0");
 }
 
 int main(void)

@@ -35,7 +35,7 @@ static inline vec slope_of(vec y, float low, float high)
 #endif
 }
 
-__kernel void map_forward(TENSOR(x), TENSOR(y), int c, int size, float low, float high, int columns,
+__kernel void pointwise_forward(TENSOR(x), TENSOR(y), int c, int size, float low, float high, int columns,
                           int rows)
 {
     const int left = (int)get_global_id(0) * columns, right = min(left + columns, size);
@@ -51,7 +51,7 @@ __kernel void map_forward(TENSOR(x), TENSOR(y), int c, int size, float low, floa
     }
 }
 
-__kernel void map_backward(TENSOR(y), TENSOR(dy), TENSOR(dx), int c, int size, float low, float high,
+__kernel void pointwise_backward(TENSOR(y), TENSOR(dy), TENSOR(dx), int c, int size, float low, float high,
                            int add, int columns, int rows)
 {
     const int left = (int)get_global_id(0) * columns, right = min(left + columns, size);
