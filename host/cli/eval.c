@@ -10,6 +10,7 @@
 struct evaluation {
     const char *weights, *out;
     struct rt_data_recipe recipe;
+    struct foreign_choice foreign;
     struct device_choice device;
 };
 
@@ -24,11 +25,12 @@ static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
     const struct option options[] = {
         OPTION_HEADING("Evaluation"),
         OPTION(OPTION_TEXT, "model", &evaluation->weights, .argument = "FILE", .required = true,
-               .help = "weights, as in RUN/best.safetensors"),
+               .help = "weights, as in RUN/best.safetensors, or an ONNX file"),
         OPTION(OPTION_TEXT, "out", &evaluation->out, .argument = "DIR", .required = true,
                .help = "the folder for what is found"),
     };
     command_line_add(&line, options, RT_COUNT(options));
+    add_foreign_options(&line, &evaluation->foreign, "scaling", "channels");
     add_data_options(&line, &evaluation->recipe);
     add_device_options(&line, &evaluation->device);
     rt_status status = command_line_parse(&line, argc, argv);
@@ -55,6 +57,8 @@ rt_status run_eval(int argc, char **argv)
     struct rt_data_recipe of_run = {0};
     struct rt_device *device = NULL;
     struct verdict verdict = {.role = "evaluated"};
+    struct rt_import_options foreign;
+    struct rt_scaling scaling;
     rt_train_defaults(&defaults);
     struct evaluation evaluation = {.recipe = defaults.data};
     RT_TRY(parse(&evaluation, argc, argv));
@@ -63,8 +67,11 @@ rt_status run_eval(int argc, char **argv)
         evaluation.recipe = of_run;
         RT_TRY(parse(&evaluation, argc, argv)); /* again: what is given goes before the run's */
     }
+    RT_TRY(read_foreign(&evaluation.foreign, &foreign, &scaling));
+    foreign.patch_else = evaluation.recipe.patch;
     RT_TRY(open_device(&device, &evaluation.device));
-    RT_TRY(judge(device, evaluation.weights, &evaluation.recipe, evaluation.out, &verdict));
+    RT_TRY(
+        judge(device, evaluation.weights, &foreign, &evaluation.recipe, evaluation.out, &verdict));
     print_verdicts(&verdict, 1);
 end:
     rt_device_close(device);

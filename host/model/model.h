@@ -102,6 +102,9 @@ rt_status rt_model_adopt(struct rt_model **model, struct rt_device *device,
                          const float *values);
 bool rt_model_is_foreign(const struct rt_model *model);
 
+/* The name of a palette that stands for one that a file did not tell. */
+#define RT_PALETTE_UNTOLD "imported"
+
 /* Gives a model other names and colours of its classes, of which there are as many. */
 void rt_model_name_classes(struct rt_model *model, const struct rt_palette *palette);
 
