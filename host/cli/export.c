@@ -81,7 +81,15 @@ rt_status run_export(int argc, char **argv)
     struct export export = {0};
     struct command_line line = {
         .usage = "MODEL [--onnx FILE] [--torch FILE] [--keras FILE] [--option VALUE ...]",
-        .about = "Writes a model, as in RUN/best.safetensors, for other programs.",
+        .about =
+            "Writes a model, as in RUN/best.safetensors, for other programs.\n\n"
+            "The ONNX graph (opset 13) takes RGB images [batch, 3, height, width] as floats from\n"
+            "0 to 1 (bytes / 255) and scales them itself, as in training. It gives the "
+            "probability\n"
+            "of each class, [batch, classes, height, width]. Its metadata tell the classes, their\n"
+            "colours and the size of tiles; QGIS's plug-in Deepness takes a file of --deepness as\n"
+            "it is. What was trained on patches scaled one by one scales each image by its own\n"
+            "darkest and brightest values, so give it tiles of about the patch's size.",
         .least = 1,
         .most = 1,
     };
@@ -90,15 +98,14 @@ rt_status run_export(int argc, char **argv)
         OPTION(OPTION_TEXT, "onnx", &export.paths[ONNX], .argument = "FILE",
                .help = "for ONNX Runtime, QGIS and others"),
         OPTION(OPTION_FLAG, "deepness", &export.deepness,
-               .help = "ONNX: for QGIS's plug-in Deepness, with a tile of the training patch's "
-                       "size if --tile does not say another: it cannot do without"),
+               .help = "ONNX: for QGIS's Deepness, which needs a --tile: the training patch's"),
         OPTION(OPTION_INT, "tile", &export.options.tile, .argument = "N", .least = 1, .most = 16384,
-               .help = "ONNX: the images' only width and height; any if not given"),
+               .help = "ONNX: the only width and height of images; any if not given"),
         OPTION(OPTION_NUMBER, "resolution", &export.options.resolution, .argument = "METRES",
                .least = 0.0001, .most = 100000,
-               .help = "ONNX: what a pixel measures, to which Deepness scales images"),
+               .help = "ONNX: what a pixel measures; Deepness scales images to it"),
         OPTION(OPTION_FLAG, "logits", &export.options.logits,
-               .help = "ONNX: give the network's own outputs, not probabilities"),
+               .help = "ONNX: leave out the softmax: the outputs are no probabilities"),
         OPTION(OPTION_TEXT, "torch", &export.paths[TORCH], .argument = "FILE",
                .help = "safetensors with the names of PyTorch's modules"),
         OPTION(OPTION_TEXT, "keras", &export.paths[KERAS], .argument = "FILE",

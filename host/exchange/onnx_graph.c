@@ -123,7 +123,7 @@ void rt_onnx_add_tensor(struct rt_onnx_graph *graph, const char *name, const flo
     tensor->proto.has_data_type = true;
     tensor->proto.data_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     tensor->proto.has_raw_data = true;
-    tensor->proto.raw_data = (ProtobufCBinaryData){size, (uint8_t *)floats};
+    tensor->proto.raw_data = (ProtobufCBinaryData){size, (void *)floats};
     graph->proto.initializer[index] = &tensor->proto;
 }
 

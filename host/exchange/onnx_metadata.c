@@ -1,7 +1,8 @@
-/* The keys and their meaning are those that the plug-in's code reads (0.6.x to 0.7.0), where its
- * documentation says otherwise: values are JSON, the overlap is a percentage, and the tile's size
- * has one name in either, so both are written. It feeds bytes / 255, less standardization_mean, by
- * standardization_std. Whatever falls below seg_thresh becomes the first class. */
+/* What Deepness 0.6.5 does with a file: values are JSON; the overlap is a percentage; the size of
+ * tiles has one name in its code and another in its documentation, so both are written; it feeds
+ * bytes / 255, less standardization_mean, by standardization_std; a pixel none of whose
+ * probabilities reaches seg_thresh becomes the first class; and it cannot load a file that leaves
+ * the images' size free. */
 #include "exchange/onnx_metadata.h"
 
 #include <jansson.h>

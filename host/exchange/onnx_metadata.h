@@ -7,7 +7,7 @@
 #include "onnx.pb-c.h"
 #include "retort/exchange.h"
 
-#define RT_ONNX_METADATA_MAX 12
+#define RT_ONNX_METADATA_MAX 16
 
 struct rt_onnx_metadata {
     Onnx__StringStringEntryProto entries[RT_ONNX_METADATA_MAX], *list[RT_ONNX_METADATA_MAX];

@@ -26,15 +26,17 @@ struct dump {
 
 /* --- create --------------------------------------------------------------------------------- */
 
-/* Values like those of a trained network's: near 1 for what scales, and above 0 for variances. */
+/* Values of which each matters: normalisations scale by 1 or so, from variances that their epsilon
+ * changes. */
 static void draw(const struct rt_safetensors_entry *entry, float *values)
 {
     const bool scales = entry->dimensions == 1 && strstr(entry->name, ".weight");
     const bool variance = strstr(entry->name, "running_var") != NULL;
     struct rt_random random = rt_random_start(3, strlen(entry->name));
     for (size_t i = 0; entry->dimensions == 1 && i < entry->shape[0]; i++)
-        values[i] = variance ? 0.5f + rt_random_unit(&random)
-                             : (float)scales + 0.2f * rt_random_normal(&random);
+        values[i] = variance ? 0.005f + 0.01f * rt_random_unit(&random)
+                    : scales ? 0.1f + 0.02f * rt_random_normal(&random)
+                             : 0.2f * rt_random_normal(&random);
 }
 
 static rt_status create(struct dump *dump, const char *path, const char *network,
