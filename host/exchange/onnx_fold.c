@@ -56,7 +56,7 @@ static bool keep(struct fold *f)
 static bool shape(struct fold *f)
 {
     const struct rt_onnx_value *x = f->inputs > 0 ? f->x[0] : NULL;
-    if (!x || (x->kind != RT_ONNX_IMAGE && x->kind != RT_ONNX_PIXELS))
+    if (!x || (x->kind != RT_ONNX_IMAGE && x->kind != RT_ONNX_PIXELS) || x->margin > 0)
         return false;
     const struct rt_shape s = x->shape;
     const int first[] = {s.n, s.c, s.h, s.w}, last[] = {s.n, s.h, s.w, s.c};
@@ -196,22 +196,35 @@ static bool round_up(struct fold *f)
     return round_by(f, ceil);
 }
 
+/* To whole numbers. */
+static bool cut(struct fold *f)
+{
+    return round_by(f, trunc);
+}
+
 static const struct {
     const char *kind;
     bool (*run)(struct fold *f);
 } foldable[] = {
     {"Shape", shape},  {"Gather", gather},    {"Slice", slice},   {"Concat", join},
     {"Squeeze", keep}, {"Unsqueeze", keep},   {"Reshape", keep},  {"Identity", keep},
-    {"Cast", keep},    {"Add", add},          {"Sub", subtract},  {"Mul", multiply},
+    {"Cast", cut},     {"Add", add},          {"Sub", subtract},  {"Mul", multiply},
     {"Div", divide},   {"Floor", round_down}, {"Ceil", round_up},
 };
+
+static bool is_cast_to_whole(const Onnx__NodeProto *node)
+{
+    const int64_t to = rt_onnx_whole(node, "to", 0);
+    return strcmp(node->op_type, "Cast") == 0 && (to == ONNX__TENSOR_PROTO__DATA_TYPE__INT32 ||
+                                                  to == ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
+}
 
 /* A constant is the same one where its numbers, which may be many, stay as they are. */
 static bool passes(struct fold *f)
 {
     static const char *const kinds[] = {"Identity", "Cast", "Dropout"};
     const struct rt_onnx_value *x = f->x[0];
-    if (!x || x->kind != RT_ONNX_CONSTANT || x->constant->few)
+    if (!x || x->kind != RT_ONNX_CONSTANT || is_cast_to_whole(f->node))
         return false;
     for (size_t i = 0; i < RT_COUNT(kinds); i++)
         if (strcmp(f->node->op_type, kinds[i]) == 0)

@@ -43,6 +43,11 @@ rt_status rt_onnx_image_in(struct rt_onnx_reading *r, const Onnx__NodeProto *nod
         return rt_onnx_problem(r, node, "its input %zu, '%.64s', is no image", i, x->name);
     if (x->channels_last)
         return rt_onnx_problem(r, node, "its images have their channels last");
+    if (x->margin > 0 && strcmp(node->op_type, "Conv") != 0 &&
+        strcmp(node->op_type, "AveragePool") != 0)
+        return rt_onnx_problem(r, node,
+                               "zeros around images are supported before convolutions and "
+                               "means alone");
     if (x->kind == RT_ONNX_PIXELS && !take_pixels(r, x))
         return rt_onnx_problem(r, node, "it takes the input scaled otherwise than other nodes do");
     *image = (struct rt_onnx_image){x->kind == RT_ONNX_PIXELS ? 0 : x->node, x->level, x->shape};
@@ -132,6 +137,36 @@ static rt_status pass(struct rt_onnx_reading *r, const Onnx__NodeProto *node)
     copy.giver = y->giver;
     *y = copy;
     return RT_OK;
+}
+
+/* The same number of zeros on all four sides. */
+static rt_status pad(struct rt_onnx_reading *r, const Onnx__NodeProto *node)
+{
+    const Onnx__AttributeProto *old = rt_onnx_attribute(node, "pads");
+    const struct rt_onnx_constant *pads = rt_onnx_numbers_in(r, node, 1),
+                                  *value = rt_onnx_numbers_in(r, node, 2);
+    const struct rt_onnx_value *x = rt_onnx_in(r, node, 0);
+    struct rt_onnx_value *y = rt_onnx_out(r, node);
+    double margins[8];
+    if (!x || !y || x->kind == RT_ONNX_NOTHING)
+        return RT_OK;
+    bool fits = (old && old->n_ints == 8) || (pads && pads->few && pads->count == 8);
+    for (int i = 0; fits && i < 8; i++)
+        margins[i] = old ? (double)old->ints[i] : pads->numbers[i];
+    for (int i = 0; fits && i < 8; i++)
+        fits = margins[i] == (i % 4 < 2 ? 0 : margins[2]);
+    fits = fits && margins[2] >= 0 && margins[2] <= 1 << 10 &&
+           rt_onnx_is(node, "mode", "constant", "constant") &&
+           !(rt_onnx_real(node, "value", 0) != 0) &&
+           (!rt_onnx_in(r, node, 2) ||
+            (value && value->few && value->count == 1 && value->numbers[0] == 0));
+    if (!fits || (margins[2] > 0 && (x->kind == RT_ONNX_PIXELS || x->channels_last || x->margin)))
+        return rt_onnx_problem(r, node,
+                               "only the same number of zeros on all four sides of an "
+                               "operation's result is supported");
+    rt_status status = pass(r, node);
+    y->margin += (int)margins[2];
+    return status;
 }
 
 /* Between TensorFlow's layout and ours. */
@@ -342,6 +377,7 @@ operators[] = {
     {"Dropout", pass, " ratio seed "},
     {"Cast", pass, " to "},
     {"Transpose", transpose, " perm "},
+    {"Pad", pad, " mode pads value "},
 };
 
 static bool is_listed(const char *list, const char *name)
@@ -437,7 +473,8 @@ rt_status rt_onnx_nodes(struct rt_onnx_reading *r)
         return status;
     if (r->problem_count > 0)
         return fail_problems(r);
-    if (y->kind != RT_ONNX_IMAGE || (size_t)y->node != rt_graph_node_count(r->graph) - 1)
+    if (y->kind != RT_ONNX_IMAGE || y->margin > 0 ||
+        (size_t)y->node != rt_graph_node_count(r->graph) - 1)
         return rt_fail(RT_ERROR_UNSUPPORTED,
                        "%s cannot be used: its output '%.64s' is no result of an operation that "
                        "retort runs",

@@ -262,22 +262,33 @@ end:
     return status;
 }
 
+rt_status rt_onnx_read(struct rt_onnx_reading *r, struct rt_onnx_unet *unet,
+                       struct rt_model_info *info, const Onnx__ModelProto *proto,
+                       const struct rt_import_options *options)
+{
+    struct told *told = NULL;
+    rt_status status = RT_OK;
+    RT_TRY(rt_alloc(&told, 1, sizeof *told));
+    RT_TRY(rt_onnx_nodes(r));
+    RT_TRY(rt_onnx_unet_find(unet, r));
+    read_told(told, proto);
+    status = describe(info, r, unet, told, options);
+end:
+    free(told);
+    return status;
+}
+
 static rt_status import(struct rt_model **model, struct rt_onnx_reading *r,
                         const Onnx__ModelProto *proto, const struct rt_import_options *options)
 {
     struct rt_onnx_unet unet = {.found = false};
     struct rt_model_info *info = NULL;
-    struct told *told = NULL;
     rt_status status = RT_OK;
     if (options->map)
         return rt_fail(RT_ERROR_ARGUMENT,
                        "a map of names is for weights alone: %s holds its network, too", r->path);
     RT_TRY(rt_alloc(&info, 1, sizeof *info));
-    RT_TRY(rt_alloc(&told, 1, sizeof *told));
-    RT_TRY(rt_onnx_nodes(r));
-    RT_TRY(rt_onnx_unet_find(&unet, r));
-    read_told(told, proto);
-    RT_TRY(describe(info, r, &unet, told, options));
+    RT_TRY(rt_onnx_read(r, &unet, info, proto, options));
     if (unet.found)
         status = rt_import_build(model, r->device, r->path, info, options->order, unet.entries,
                                  unet.count);
@@ -286,7 +297,6 @@ static rt_status import(struct rt_model **model, struct rt_onnx_reading *r,
 end:
     rt_onnx_unet_finish(&unet);
     free(info);
-    free(told);
     return status;
 }
 

@@ -60,10 +60,11 @@ struct rt_onnx_value {
     enum rt_onnx_kind kind;
     struct rt_onnx_constant *constant;
     /* Images. */
-    int node;              /* of our graph */
-    int level;             /* how often they are halved */
-    bool channels_last;    /* as TensorFlow has them */
-    struct rt_shape shape; /* for the images that the graph is read for */
+    int node;           /* of our graph */
+    int level;          /* how often they are halved */
+    int margin;         /* zeros around it, which the convolution that follows takes for its pads */
+    bool channels_last; /* as TensorFlow has them */
+    struct rt_shape shape; /* for the images that the graph is read for, without the margin */
     /* PIXELS */
     double factor[3], shift[3];
     bool ranged; /* scaled to each patch's range before */
@@ -171,5 +172,11 @@ struct rt_onnx_unet {
 };
 rt_status rt_onnx_unet_find(struct rt_onnx_unet *unet, const struct rt_onnx_reading *r);
 void rt_onnx_unet_finish(struct rt_onnx_unet *unet);
+
+/* All of it but the model itself, after rt_onnx_reading_init: the graph, whether it is a U-Net, and
+ * the description. Errors: as rt_model_import. */
+rt_status rt_onnx_read(struct rt_onnx_reading *r, struct rt_onnx_unet *unet,
+                       struct rt_model_info *info, const Onnx__ModelProto *proto,
+                       const struct rt_import_options *options);
 
 #endif

@@ -36,11 +36,12 @@ static rt_status read_pads(struct rt_onnx_reading *r, const Onnx__NodeProto *nod
                            struct window *window, bool *fits)
 {
     const Onnx__AttributeProto *pads = rt_onnx_attribute(node, "pads");
+    const int margin = rt_onnx_in(r, node, 0) ? rt_onnx_in(r, node, 0)->margin : 0;
     *fits = false;
-    window->pad = 0;
+    window->pad = margin;
     if (rt_onnx_is(node, "auto_pad", "SAME_UPPER", "") ||
         rt_onnx_is(node, "auto_pad", "SAME_LOWER", "")) {
-        *fits = same_pad(window->kernel, window->stride, &window->pad);
+        *fits = margin == 0 && same_pad(window->kernel, window->stride, &window->pad);
         return *fits ? RT_OK
                      : rt_onnx_problem(r, node,
                                        "auto_pad pads a %d x %d window with stride %d "
@@ -59,7 +60,7 @@ static rt_status read_pads(struct rt_onnx_reading *r, const Onnx__NodeProto *nod
             *fits = false;
     if (!*fits)
         return rt_onnx_problem(r, node, "pads differ from side to side, or are below 0");
-    window->pad = (int)pads->ints[0];
+    window->pad += (int)pads->ints[0];
     return RT_OK;
 }
 
@@ -209,7 +210,8 @@ rt_status rt_onnx_pool(struct rt_onnx_reading *r, const Onnx__NodeProto *node)
         return RT_OK;
     if (rt_onnx_whole(node, "ceil_mode", 0) != 0 && (w.kernel - 2 * w.pad) % w.stride != 0)
         return rt_onnx_problem(r, node, "ceil_mode gives parts of windows their own output");
-    if (!max && w.pad > 0 && rt_onnx_whole(node, "count_include_pad", 0) == 0)
+    const struct rt_onnx_value *in = rt_onnx_in(r, node, 0);
+    if (!max && w.pad > (in ? in->margin : 0) && rt_onnx_whole(node, "count_include_pad", 0) == 0)
         return rt_onnx_problem(r, node,
                                "means of windows beyond the edges count all pixels alone "
                                "(count_include_pad is 0), which is not supported");

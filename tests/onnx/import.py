@@ -220,7 +220,7 @@ def all_that_is_not_supported_is_named():
         w = n.conv(n.x, 6, stride=2, pads=[0, 0, 1, 1])
         w = n.transposed(w, 6, kernel=4)
         path = n.save(folder / "not.onnx", n.conv(n.concat(x, y, z, w), CLASSES))
-        refused(path, "6 of its 11 nodes are not supported",
+        refused(path, "6 of its 10 nodes are not supported",
                 "Conv 'node/Conv_0': dilations are 2, 2",
                 "Conv 'node/Conv_1': group is 3: only 1",
                 "Softplus 'node/Softplus_2': this operator is not supported",
@@ -245,7 +245,7 @@ def what_cannot_be_used_is_said():
                   size_threshold=0, location="weights.bin")
         refused(folder / "external.onnx", "in another file", "whole.onnx")
         model = onnx.load(str(path))
-        model.graph.node[0].input[0] = "nowhere"
+        model.graph.node[0].input[1] = "nowhere"
         onnx.save(model, str(folder / "nowhere.onnx"))
         refused(folder / "nowhere.onnx", "takes 'nowhere', which no node before it gives")
         model = onnx.load(str(path))

@@ -57,7 +57,7 @@ class Network:
         draw = self.random.normal
         return self.add("BatchNormalization", [
             x, self.tensor(1 + draw(0, 0.2, count)), self.tensor(draw(0, 0.2, count)),
-            self.tensor(draw(0, 0.2, count)), self.tensor(0.02 + numpy.abs(draw(0, 0.6, count)))],
+            self.tensor(draw(0, 0.2, count)), self.tensor(0.4 + numpy.abs(draw(0, 0.6, count)))],
             epsilon=epsilon)
 
     def relu(self, x):
@@ -73,7 +73,8 @@ class Network:
     def twice(self, x, **attributes):
         attributes = attributes or dict(mode="nearest", nearest_mode="floor",
                                         coordinate_transformation_mode="asymmetric")
-        return self.add("Resize", [x, "", self.tensor([1, 1, 2, 2])], **attributes)
+        region = "" if self.opset >= 13 else self.tensor([])
+        return self.add("Resize", [x, region, self.tensor([1, 1, 2, 2])], **attributes)
 
     def save(self, path, output, **metadata):
         value = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
