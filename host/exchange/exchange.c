@@ -178,8 +178,8 @@ static rt_status fail_unrecognised(const char *path)
         return rt_fail(RT_ERROR_UNSUPPORTED,
                        "%s is an archive or a pickle, which may run any code and is not read: in "
                        "PyTorch, write the weights with safetensors.torch.save_file("
-                       "model.state_dict(), \"weights.safetensors\"); in Keras, with "
-                       "model.save_weights(\"x.weights.h5\")",
+                       "model.state_dict(), \"weights.safetensors\"); of a .keras archive of "
+                       "Keras, unzip model.weights.h5, or save the model as .h5",
                        path);
     list_formats(list, sizeof list);
     return rt_fail(RT_ERROR_FORMAT, "%s is no model of a kind that can be imported: %s", path,

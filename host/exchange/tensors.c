@@ -171,7 +171,7 @@ end:
     return status;
 }
 
-rt_status rt_import_skip_last(struct rt_import_tensors *tensors)
+rt_status rt_import_skip_last(struct rt_import_tensors *tensors, unsigned levels)
 {
     rt_status status = RT_OK;
     float *half = NULL;
@@ -179,7 +179,8 @@ rt_status rt_import_skip_last(struct rt_import_tensors *tensors)
         char name[32];
         snprintf(name, sizeof name, "dec.%d.0.weight", level);
         struct rt_import_tensor *tensor = rt_import_find(tensors, name);
-        if (!tensor || tensor->dimensions != 4 || tensor->shape[1] % 2 != 0)
+        if (!(levels >> level & 1) || !tensor || tensor->dimensions != 4 ||
+            tensor->shape[1] % 2 != 0)
             continue;
         RT_TRY(own(tensor));
         const size_t size = tensor->shape[1] / 2 * tensor->shape[2] * tensor->shape[3];

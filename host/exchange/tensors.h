@@ -51,8 +51,9 @@ bool rt_import_recognise(const struct rt_import_tensors *tensors, struct rt_unet
 rt_status rt_import_fold_biases(struct rt_import_tensors *tensors);
 
 /* In networks that concatenate (skip, upsampled), turns the channels of the convolutions that
- * follow to (upsampled, skip). Errors: MEMORY. */
-rt_status rt_import_skip_last(struct rt_import_tensors *tensors);
+ * follow to (upsampled, skip), on each level whose bit is set in `levels`. Errors: MEMORY. */
+#define RT_ALL_LEVELS (~0u)
+rt_status rt_import_skip_last(struct rt_import_tensors *tensors, unsigned levels);
 
 /* The model of the tensors. Problems that were found before are told together with its own: tensors
  * without a place, with another shape, twice, or missing. Errors: those of rt_import_build;

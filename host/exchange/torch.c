@@ -159,7 +159,7 @@ static rt_status build(struct rt_model **model, struct rt_device *device, const 
     RT_TRY(rt_import_describe(&info, path, &found, options));
     RT_TRY(rt_import_fold_biases(tensors));
     if (options->concat == RT_CONCAT_SKIP_FIRST)
-        RT_TRY(rt_import_skip_last(tensors));
+        RT_TRY(rt_import_skip_last(tensors, RT_ALL_LEVELS));
     status = rt_import_finish(model, device, path, &info, options->order, tensors, problems);
 end:
     return status;

@@ -138,8 +138,8 @@ def check_imports(folder):
              "--network", "unet:6,depth=2,norm=batch,up=bilinear")
     same("batch norm, bilinear", answers(ours, folder, pixels), model, (x - 128) / 64)
     model = network(5).half().float()
-    imported(folder, {k: v.half() for k, v in model.state_dict().items()}, "--scaling", "none")
-    same("half precision", answers(ours, folder, pixels), model, x)
+    imported(folder, {k: v.half() for k, v in model.state_dict().items()}, "--scaling", "unit")
+    same("half precision", answers(ours, folder, pixels), model, x / 255)
 
 
 def check_refusals(folder):
