@@ -96,6 +96,9 @@ static rt_status check(const Onnx__ModelProto *proto, const char *path)
     const int64_t opset = rt_onnx_opset(proto);
     if (!proto->graph || proto->graph->n_node == 0)
         return rt_fail(RT_ERROR_FORMAT, "%s is no ONNX network: it has no graph with nodes", path);
+    for (size_t i = 0; i < proto->graph->n_node; i++)
+        if (!proto->graph->node[i]->op_type)
+            return rt_fail(RT_ERROR_FORMAT, "%s is damaged: a node has no operator", path);
     if (opset < OPSET_MIN || opset > OPSET_MAX)
         return rt_fail(RT_ERROR_UNSUPPORTED,
                        "%s uses version %lld of ONNX's operators, and this retort knows %d to %d: "

@@ -440,8 +440,6 @@ static rt_status read_nodes(struct rt_onnx_reading *r)
         const Onnx__NodeProto *node = r->proto->node[i];
         if (!r->live[i])
             continue;
-        if (!node->op_type)
-            RT_TRY(rt_fail(RT_ERROR_FORMAT, "%s is damaged: a node has no operator", r->path));
         RT_TRY(check_inputs(r, node));
         if (!r->done[i])
             RT_TRY(read_node(r, node));

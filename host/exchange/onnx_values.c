@@ -407,25 +407,39 @@ end:
 
 /* --- the whole ------------------------------------------------------------------------------ */
 
-/* What the output depends on. Nodes come after those that they read, so that one look at each, from
- * the last on, is enough. */
-static void find_needed(struct rt_onnx_reading *r)
+/* What a node that is needed reads is needed, too. */
+static void need_inputs(struct rt_onnx_reading *r, size_t i, size_t *waiting, size_t *count)
 {
-    for (size_t i = r->proto->n_node; i-- > 0;) {
-        const Onnx__NodeProto *node = r->proto->node[i];
-        for (size_t j = 0; j < node->n_output; j++) {
-            const struct rt_onnx_value *value = rt_onnx_find(r, node->output[j]);
-            r->live[i] |= value && value->needed;
-        }
-        for (size_t j = 0; r->live[i] && j < node->n_input; j++) {
-            struct rt_onnx_value *value = rt_onnx_in(r, node, j);
-            if (!value)
-                continue;
-            value->needed = true;
-            value->readers++;
-            value->reader = i;
-        }
+    const Onnx__NodeProto *node = r->proto->node[i];
+    r->live[i] = true;
+    for (size_t j = 0; j < node->n_input; j++) {
+        struct rt_onnx_value *value = rt_onnx_in(r, node, j);
+        if (!value)
+            continue;
+        if (!value->needed)
+            waiting[(*count)++] = (size_t)(value - r->values);
+        value->needed = true;
+        value->readers++;
+        value->reader = i;
     }
+}
+
+/* What the output depends on, in whatever order the nodes come. */
+static rt_status find_needed(struct rt_onnx_reading *r)
+{
+    size_t *waiting, count = 0;
+    rt_status status = rt_alloc(&waiting, r->count, sizeof *waiting);
+    if (status < 0)
+        return status;
+    r->output->needed = true;
+    waiting[count++] = (size_t)(r->output - r->values);
+    while (count > 0) {
+        const size_t giver = r->values[waiting[--count]].giver;
+        if (giver != SIZE_MAX && !r->live[giver])
+            need_inputs(r, giver, waiting, &count);
+    }
+    free(waiting);
+    return RT_OK;
 }
 
 rt_status rt_onnx_reading_init(struct rt_onnx_reading *r, struct rt_device *device,
@@ -438,8 +452,7 @@ rt_status rt_onnx_reading_init(struct rt_onnx_reading *r, struct rt_device *devi
     RT_TRY(rt_alloc(&r->done, r->proto->n_node, sizeof *r->done));
     RT_TRY(find_names(r));
     RT_TRY(rt_onnx_output(r));
-    r->output->needed = true;
-    find_needed(r);
+    RT_TRY(find_needed(r));
     RT_TRY(read_initialisers(r));
     status = read_inputs(r);
 end:
