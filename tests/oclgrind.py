@@ -33,7 +33,7 @@ def kernels_of(folder, names):
 def complaints_of(printed):
     """What Oclgrind complains of, each a block of lines, but for what it takes for uninitialised."""
     blocks = re.split(r"\n\s*\n", printed)
-    wrong = re.compile(r"^Uninitialized .*\n\tKernel: %s_" % CLEARED, re.M)
+    wrong = re.compile(r"uninitialized\b.*\n\tKernel: %s_" % CLEARED, re.I)
     return "\n\n".join(block for block in blocks if not wrong.search(block))
 
 
