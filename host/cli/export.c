@@ -109,7 +109,8 @@ rt_status run_export(int argc, char **argv)
         OPTION(OPTION_TEXT, "torch", &export.paths[TORCH], .argument = "FILE",
                .help = "safetensors with the names of PyTorch's modules"),
         OPTION(OPTION_TEXT, "keras", &export.paths[KERAS], .argument = "FILE",
-               .help = "HDF5 weights for load_weights of the same network in Keras"),
+               .help = "HDF5: NAME.h5 for load_model and load_weights, NAME.weights.h5 for the "
+                       "load_weights of Keras 3"),
         OPTION(OPTION_FLAG, "force", &export.force, .help = "replace files that are there"),
     };
     command_line_add(&line, options, RT_COUNT(options));

@@ -1,5 +1,7 @@
 /* retort import: a teacher from another program. */
+#include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -18,14 +20,30 @@ static const char *const order_names[] = {"rgb", "bgr", NULL}; /* enum rt_channe
 
 static const char *const concat_names[] = {"told", "up-first", "skip-first", NULL};
 
+/* "v / 255", "(v - 127.5) / 127.5", "v". */
+static void print_channel(const struct rt_scaling *s, int channel)
+{
+    const double mean = (double)s->mean[channel], deviation = (double)s->deviation[channel];
+    printf(mean > 0 ? "(v - %g)" : mean < 0 ? "(v + %g)" : "v", fabs(mean));
+    if (deviation < 1 || deviation > 1)
+        printf(" / %g", deviation);
+}
+
 static void print_scaling(const struct rt_scaling *s)
 {
+    static const char *const channels[] = {"red ", ", green ", ", blue "};
+    const bool same = memcmp(&s->mean[0], &s->mean[1], 2 * sizeof s->mean[0]) == 0 &&
+                      memcmp(&s->deviation[0], &s->deviation[1], 2 * sizeof s->mean[0]) == 0;
+    printf("scaling     ");
     if (s->mode == RT_SCALING_PATCH)
-        printf("scaling     each channel of each patch from 0 to 1\n");
-    else
-        printf("scaling     (v - %g) / %g, (v - %g) / %g, (v - %g) / %g for red, green, blue\n",
-               (double)s->mean[0], (double)s->deviation[0], (double)s->mean[1],
-               (double)s->deviation[1], (double)s->mean[2], (double)s->deviation[2]);
+        printf("each channel of each patch from 0 to 1");
+    else if (same)
+        print_channel(s, 0);
+    for (int i = 0; s->mode != RT_SCALING_PATCH && !same && i < 3; i++) {
+        printf("%s", channels[i]);
+        print_channel(s, i);
+    }
+    printf("\n");
 }
 
 /* What was understood, for the user to compare with what is meant. */
@@ -42,6 +60,9 @@ static void print_model(const struct rt_model *model, const struct import *impor
     print_scaling(&info->scaling);
     printf("patches     %d x %d pixels\n", info->patch, info->patch);
     printf("written     %s\n", import->out);
+    if (strcmp(info->palette.name, "imported") == 0)
+        fprintf(stderr, "retort: nothing names the classes; a teacher's must be those of the data: "
+                        "see --palette\n");
 }
 
 static rt_status run(struct import *import, const char *path)
@@ -79,9 +100,30 @@ rt_status run_import(int argc, char **argv)
     struct import import = {0};
     struct command_line line = {
         .usage = "FILE --out MODEL.safetensors [--option VALUE ...]",
-        .about = "Makes a model of another program's: Keras HDF5, PyTorch weights as safetensors, "
-                 "ONNX.\nThe result is used like a trained one: as a teacher, to predict, to be "
-                 "judged.",
+        .about =
+            "Makes a model of another program's file, to be used like a trained one: as a "
+            "teacher,\n"
+            "to predict, to be judged.\n"
+            "\n"
+            "  Keras     NAME.h5 or NAME.weights.h5: a whole model, or its weights\n"
+            "  PyTorch   safetensors, as safetensors.torch.save_file(model.state_dict(), NAME)\n"
+            "            writes them\n"
+            "  ONNX\n"
+            "\n"
+            "The network must be a U-Net like those of retort train. Of weights without names "
+            "that\n"
+            "are known, a map says which is which, a line each, the first that fits counting:\n"
+            "\n"
+            "  inc.conv       = down.0     # a module and all in it\n"
+            "  enc.*.conv     = down.*     # a * is a whole number, the same on both sides\n"
+            "  out.weight     = head.weight\n"
+            "  aux            = -          # left out\n"
+            "\n"
+            "The U-Net's modules are down.0 to down.DEPTH, up.LEVEL, dec.LEVEL and head; in down "
+            "and\n"
+            "dec, the convolutions are .0 and .3, and with norm=batch .0 and .4, the "
+            "normalisations\n"
+            ".1 and .5.",
         .least = 1,
         .most = 1,
     };

@@ -122,6 +122,11 @@ static rt_status import(struct rt_model **model, struct rt_device *device, const
     struct rt_problems problems = {0};
     struct rt_model_info info;
     json_t *root = NULL;
+    if (options->map)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "a map is for weights of PyTorch: the layers of %s are known by their "
+                       "description or their order",
+                       path);
     RT_TRY(rt_keras_read(&file, path));
     RT_TRY(find_parts(&k, &file, path, &root, &problems));
     RT_TRY(rt_keras_convert(&k, &file, &tensors, &problems));

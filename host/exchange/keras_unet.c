@@ -50,6 +50,7 @@ static bool is_conv(const struct rt_keras_layer *layer)
 
 struct guess {
     struct rt_keras_unet *k;
+    double epsilon; /* of normalisations */
     struct queue convs, transposes, norms;
 };
 
@@ -59,7 +60,7 @@ static void add_part(struct guess *g, enum rt_keras_kind kind, const char *forma
     struct queue *queues[] = {&g->convs, &g->transposes, &g->norms};
     struct rt_keras_part *part = &g->k->parts[g->k->count++];
     *part =
-        (struct rt_keras_part){.kind = kind, .layer = take(queues[kind]), .epsilon = KERAS_EPSILON};
+        (struct rt_keras_part){.kind = kind, .layer = take(queues[kind]), .epsilon = g->epsilon};
     int length = snprintf(part->name, sizeof part->name, "%s", format);
     if (level >= 0)
         length += snprintf(part->name + length, sizeof part->name - (size_t)length, ".%d", level);
@@ -116,7 +117,11 @@ rt_status rt_keras_guess(struct rt_keras_unet *k, const struct rt_keras_file *fi
     k->unet.norm = norms ? RT_UNET_BATCH_NORM : RT_UNET_NO_NORM;
     k->unet.up = transposes ? RT_UNET_TRANSPOSE : RT_UNET_NEAREST;
     k->up_is_told = transposes > 0;
-    struct guess g = {k, {file, is_conv, 0}, {file, is_transposed, 0}, {file, is_norm, 0}};
+    struct guess g = {.k = k,
+                      .epsilon = file->info ? RETORT_EPSILON : KERAS_EPSILON,
+                      .convs = {file, is_conv, 0},
+                      .transposes = {file, is_transposed, 0},
+                      .norms = {file, is_norm, 0}};
     for (int level = 0; level <= depth; level++)
         add_block(&g, "down", level);
     for (int level = depth - 1; level >= 0; level--) {

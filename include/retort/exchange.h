@@ -24,7 +24,7 @@ enum rt_concat_order {
 
 /* What a file of weights does not tell of the network, or tells otherwise than the caller knows. */
 struct rt_import_options {
-    /* A file of names, NULL without. Only for weights with names; see rt_model_import. */
+    /* A file of names, NULL without. For PyTorch's weights alone; see rt_model_import. */
     const char *map;
     /* "unet:16,norm=batch" as in struct rt_model_info; NULL: found from the layers' shapes. */
     const char *network;
@@ -50,13 +50,13 @@ struct rt_import_options {
 rt_status rt_scaling_parse(struct rt_scaling *scaling, const char *text);
 
 /* Makes a model of another program's file, whose kind is told by its first bytes:
- *   Keras HDF5: weights, or a whole model, of a U-Net like retort's;
- *   PyTorch weights as safetensors: the names of the reference U-Net (those of rt_model_save), or
- *     others with a map: lines "THEIRS = OURS", see `retort import --help`;
- *   ONNX.
+ *   Keras HDF5: weights (`.h5` of Keras 2, `.weights.h5`), or a whole model (`.h5`), of a U-Net
+ * like retort's; a layer Rescaling becomes part of the scaling. libhdf5 as Debian builds it is for
+ * one thread at a time; PyTorch weights as safetensors: the names of the reference U-Net (those of
+ * rt_model_save), or others with a map: lines "THEIRS = OURS", see `retort import --help`; ONNX.
  * Files that retort exported tell the options, which may be left at 0. An ONNX network that is no
  * U-Net of retort's, but made of operations that retort has, becomes a model that runs it as it is,
- * and that can not be saved. The device must outlive the model. Errors: ARGUMENT (a palette of
+ * and that cannot be saved. The device must outlive the model. Errors: ARGUMENT (a palette of
  * another number of classes, a network or a map that is not understood, a scaling that is not
  * told), IO, FORMAT (damaged, or of no kind that is known), UNSUPPORTED (a network that cannot be
  * imported: the message names the layers, with their shapes; a kind whose library this build
@@ -81,7 +81,8 @@ struct rt_export_options {
 
 /* Writes a model for another program; the file appears under its name only when it is whole:
  *   torch: safetensors with the names and shapes of the reference U-Net's modules;
- *   keras: HDF5 weights for the load_weights of the reference U-Net's Keras model;
+ *   keras: HDF5, a whole model for Keras' load_model and load_weights; where the path ends with
+ *     ".weights.h5" weights alone in the layout of Keras 3;
  *   onnx: a graph of ONNX's operators, opset 13, that takes RGB images [batch, 3, height, width] of
  *     0..1 (bytes / 255), which it scales as the network wants them, and gives [batch, classes,
  *     height, width]. Its metadata are what QGIS's plug-in Deepness reads, which cannot do without
