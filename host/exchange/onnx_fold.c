@@ -283,7 +283,9 @@ rt_status rt_onnx_fold(struct rt_onnx_reading *r, const Onnx__NodeProto *node, b
     *folded = false;
     if (strcmp(node->op_type, "Constant") == 0)
         return read_constant(r, node, folded);
-    for (size_t i = 0; i < node->n_input && i < INPUTS_MAX; i++)
+    if (node->n_input > INPUTS_MAX)
+        return RT_OK;
+    for (size_t i = 0; i < node->n_input; i++)
         f.x[f.inputs++] = rt_onnx_in(r, node, i);
     if (passes(&f)) {
         *folded = true;

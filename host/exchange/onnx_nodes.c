@@ -9,6 +9,12 @@
 
 #define LEVELS_MAX 10 /* halvings */
 
+/* More than any network has. A file of few bytes may ask for a graph that grows without end. */
+#define OPERATIONS_MAX 4096
+#define CHANNELS_MAX (1 << 15)
+#define SIDE_MAX (1 << 22)
+#define INVENTED_MAX ((size_t)1 << 22) /* floats of parameters that are not in the file */
+
 /* --- inputs --------------------------------------------------------------------------------- */
 
 const struct rt_onnx_constant *rt_onnx_numbers_in(const struct rt_onnx_reading *r,
@@ -79,6 +85,17 @@ rt_status rt_onnx_add_op(struct rt_onnx_reading *r, const Onnx__NodeProto *node,
         inputs[i] = x[i].node;
     }
     *added = false;
+    for (int i = 0; i < op->inputs; i++)
+        if (shapes[i].c > CHANNELS_MAX || shapes[i].h > SIDE_MAX || shapes[i].w > SIDE_MAX)
+            return rt_onnx_problem(r, node,
+                                   "its images of %d channels and %d x %d pixels are too "
+                                   "large",
+                                   shapes[i].c, shapes[i].w, shapes[i].h);
+    if (rt_graph_node_count(r->graph) > OPERATIONS_MAX)
+        return rt_fail(RT_ERROR_UNSUPPORTED,
+                       "%s has more than %d operations, which is more than "
+                       "retort runs",
+                       r->path, OPERATIONS_MAX);
     if (op->infer(attributes, shapes, &y->shape) < 0) {
         snprintf(why, sizeof why, "%s", rt_error_message());
         return rt_onnx_problem(r, node, "%s", why);
@@ -463,14 +480,23 @@ static rt_status fail_problems(const struct rt_onnx_reading *r)
         r->problem_count, r->proto->n_node, r->problem_count == 1 ? "is" : "are", r->problems);
 }
 
-rt_status rt_onnx_nodes(struct rt_onnx_reading *r)
+/* What the file does not hold must be little. */
+static rt_status check_memory(const struct rt_onnx_reading *r)
 {
-    rt_status status = read_nodes(r);
+    size_t count, invented = 0;
+    const struct rt_graph_parameter *parameters = rt_graph_parameters(r->graph, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!r->sources[i].constant || r->sources[i].constant->count == 1)
+            invented += rt_shape_size(parameters[i].parameter.shape);
+    return invented <= INVENTED_MAX
+               ? RT_OK
+               : rt_fail(RT_ERROR_FORMAT, "%s asks for more memory than a network like it needs",
+                         r->path);
+}
+
+static rt_status check_output(const struct rt_onnx_reading *r)
+{
     const struct rt_onnx_value *y = r->output;
-    if (status < 0)
-        return status;
-    if (r->problem_count > 0)
-        return fail_problems(r);
     if (y->kind != RT_ONNX_IMAGE || y->margin > 0 ||
         (size_t)y->node != rt_graph_node_count(r->graph) - 1)
         return rt_fail(RT_ERROR_UNSUPPORTED,
@@ -495,4 +521,16 @@ rt_status rt_onnx_nodes(struct rt_onnx_reading *r)
                        "classes apart, a channel each",
                        r->path, out.c, RT_CLASSES_MAX);
     return RT_OK;
+}
+
+rt_status rt_onnx_nodes(struct rt_onnx_reading *r)
+{
+    rt_status status = RT_OK;
+    RT_TRY(read_nodes(r));
+    if (r->problem_count > 0)
+        return fail_problems(r);
+    RT_TRY(check_memory(r));
+    status = check_output(r);
+end:
+    return status;
 }

@@ -10,6 +10,7 @@
 
 #define PROBLEM_BYTES 12288 /* of a message that has room for 16 KiB */
 #define LINE_BYTES 320
+#define PROBLEMS_SHOWN 1000 /* which do not fit */
 
 /* --- attributes ----------------------------------------------------------------------------- */
 
@@ -110,6 +111,8 @@ rt_status rt_onnx_problem(struct rt_onnx_reading *r, const Onnx__NodeProto *node
 {
     char line[LINE_BYTES];
     rt_status status = RT_OK;
+    if (++r->problem_count > PROBLEMS_SHOWN)
+        return RT_OK;
     if (!r->problems)
         RT_TRY(rt_alloc(&r->problems, PROBLEM_BYTES, 1));
     const char *name = node->name && *node->name ? node->name
@@ -127,7 +130,6 @@ rt_status rt_onnx_problem(struct rt_onnx_reading *r, const Onnx__NodeProto *node
     const size_t used = strlen(r->problems);
     if (used + strlen(line) < PROBLEM_BYTES)
         strcpy(r->problems + used, line);
-    r->problem_count++;
 end:
     return status;
 }
