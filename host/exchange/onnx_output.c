@@ -61,7 +61,7 @@ static rt_status check_tail(const struct rt_onnx_reading *r, const size_t *tail,
         axis += axis < 0 ? 4 : 0;
         if (axis != classes || (early && axis != 3))
             return fail_axis(r, node);
-        rt_info("%s: the %s at its end is left out; what comes before it are taken for logits",
+        rt_info("%s: the %s at its end is left out; what comes before it is taken for logits",
                 r->path, node->op_type);
     }
     return RT_OK;

@@ -10,19 +10,21 @@
 /* Every parameter of the graph has its numbers. */
 static void check_parameters(const struct rt_onnx_reading *r)
 {
-    size_t count, finite = 0, size = 0;
+    size_t count, finite = 0, all = 0;
     const struct rt_graph_parameter *parameters = rt_graph_parameters(r->graph, &count);
     fuzz_refuse(count != r->source_count, "a parameter without numbers");
     for (size_t i = 0; i < count; i++) {
         float *floats;
-        size = rt_shape_size(parameters[i].parameter.shape);
+        const size_t size = rt_shape_size(parameters[i].parameter.shape);
         if (rt_alloc(&floats, size, sizeof *floats) < 0)
             return;
         rt_onnx_parameter_floats(r, i, size, floats);
         for (size_t k = 0; k < size; k++)
             finite += isfinite(floats[k]) != 0;
+        all += size;
         free(floats);
     }
+    fuzz_refuse(finite > all, "more numbers than there are");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
