@@ -609,7 +609,7 @@ static void large_images_are_tiled(void **state)
     free(predict(model, &image, 0));
     free(predict(model, &image, 7));
     assert_fails(rt_model_predict(model, &image, 8, NULL), RT_ERROR_ARGUMENT, "less than half");
-    assert_fails(rt_model_predict(model, &image, -1, NULL), RT_ERROR_ARGUMENT, "at least 0");
+    assert_fails(rt_model_predict(model, &image, -2, NULL), RT_ERROR_ARGUMENT, "at least 0");
     rt_image_finish(&image);
     rt_model_destroy(model);
     rt_device_close(device);

@@ -147,12 +147,12 @@ rt_status bench_print_json(const struct bench_report *report)
     json_t *cases = json_array();
     for (int i = 0; i < BENCH_CASES; i++)
         json_array_append_new(cases, result_json(report, &report->results[i]));
-    json_t *root = json_pack(
-        "{ss sb so ss so so s{sf sf} sI so}", "workload", BENCH_WORKLOAD, "standard",
-        report->standard, "settings", settings_json(&report->settings), "retort", RETORT_VERSION,
-        "host", host_json(), "device", device_json(report->device), "roof", "gflops",
-        1e-9 * report->roof.flops, "gb_per_second", 1e-9 * report->roof.bytes,
-        "peak_resident_bytes", (json_int_t)report->peak_resident_bytes, "cases", cases);
+    json_t *root =
+        json_pack("{ss sb so ss so so s{sf sf} sI so}", "workload", BENCH_WORKLOAD, "standard",
+                  report->standard, "settings", settings_json(&report->settings), "retort",
+                  RT_VERSION, "host", host_json(), "device", device_json(report->device), "roof",
+                  "gflops", 1e-9 * report->roof.flops, "gb_per_second", 1e-9 * report->roof.bytes,
+                  "peak_resident_bytes", (json_int_t)report->peak_resident_bytes, "cases", cases);
     int failed = !root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     json_decref(root);
     putchar('\n');

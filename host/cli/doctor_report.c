@@ -187,7 +187,7 @@ rt_status doctor_write(const struct doctor *doctor, const char *path)
     char *text = NULL;
     json_t *report = json_pack(
         "{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s}", "format", FORMAT_VERSION, "retort",
-        RETORT_VERSION, "device", describe_device(rt_device_describe(doctor->device)), "limits",
+        RT_VERSION, "device", describe_device(rt_device_describe(doctor->device)), "limits",
         limits_json(doctor), "quirks", quirks_json(doctor), "settings", settings_json(doctor),
         "memory", memory_json(doctor), "replaced",
         rt_replaced_json(rt_choices_replaced(rt_device_choices(doctor->device))), "verdict",

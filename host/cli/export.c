@@ -83,13 +83,13 @@ rt_status run_export(int argc, char **argv)
         .usage = "MODEL [--onnx FILE] [--torch FILE] [--keras FILE] [--option VALUE ...]",
         .about =
             "Writes a model, as in RUN/best.safetensors, for other programs.\n\n"
-            "The ONNX graph (opset 13) takes RGB images [batch, 3, height, width] as floats from\n"
-            "0 to 1 (bytes / 255) and scales them itself, as in training. It gives the "
-            "probability\n"
-            "of each class, [batch, classes, height, width]. Its metadata tell the classes, their\n"
-            "colours and the size of tiles; QGIS's plug-in Deepness takes a file of --deepness as\n"
-            "it is. What was trained on patches scaled one by one scales each image by its own\n"
-            "darkest and brightest values, so give it tiles of about the patch's size.",
+            "An ONNX graph (opset 13) takes RGB images [batch, 3, height, width], floats from\n"
+            "0 to 1 (bytes / 255), and scales them itself as in training: by the means and\n"
+            "deviations of the training images or, where each patch was scaled alone, by the\n"
+            "least and the largest value of each image, which then should be about as large\n"
+            "as a patch. It gives the probability of each class, [batch, classes, height,\n"
+            "width]. Its metadata tell the classes, their colours, and what the plug-in\n"
+            "Deepness of QGIS wants to know, which takes a file of --deepness as it is.",
         .least = 1,
         .most = 1,
     };
@@ -98,9 +98,9 @@ rt_status run_export(int argc, char **argv)
         OPTION(OPTION_TEXT, "onnx", &export.paths[ONNX], .argument = "FILE",
                .help = "for ONNX Runtime, QGIS and others"),
         OPTION(OPTION_FLAG, "deepness", &export.deepness,
-               .help = "ONNX: for QGIS's Deepness, which needs a --tile: the training patch's"),
+               .help = "ONNX: for QGIS's Deepness; --tile is that of training if not given"),
         OPTION(OPTION_INT, "tile", &export.options.tile, .argument = "N", .least = 1, .most = 16384,
-               .help = "ONNX: the only width and height of images; any if not given"),
+               .help = "ONNX: the one width and height of images; any if not given"),
         OPTION(OPTION_NUMBER, "resolution", &export.options.resolution, .argument = "METRES",
                .least = 0.0001, .most = 100000,
                .help = "ONNX: what a pixel measures; Deepness scales images to it"),

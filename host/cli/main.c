@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/terminal.h"
+#include "retort/version.h"
 
 struct command {
     const char *name, *summary; /* without a summary: not for users */
@@ -82,7 +83,7 @@ static rt_status run(int argc, char **argv)
         return rt_fail(RT_ERROR_ARGUMENT, "which command?");
     }
     if (strcmp(argv[1], "--version") == 0) {
-        puts("retort " RETORT_VERSION);
+        puts("retort " RT_VERSION);
         return RT_OK;
     }
     if (strcmp(argv[1], "--help") == 0)

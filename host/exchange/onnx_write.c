@@ -12,6 +12,7 @@
 #include "exchange/onnx_graph.h"
 #include "exchange/onnx_metadata.h"
 #include "model/model.h"
+#include "retort/version.h"
 
 /* The first version of the operators in which all that is used here has its present form, and the
  * version of the file format of those days: the older, the more programs can read it. */
@@ -239,7 +240,7 @@ static rt_status write_file(struct writer *w, struct rt_onnx_metadata *metadata,
     proto.n_opset_import = 1;
     proto.opset_import = opsets;
     proto.producer_name = "retort";
-    proto.producer_version = RETORT_VERSION;
+    proto.producer_version = RT_VERSION;
     proto.doc_string = metadata->about;
     proto.n_metadata_props = metadata->count;
     proto.metadata_props = metadata->list;

@@ -155,6 +155,8 @@ rt_status rt_model_predict(struct rt_model *model, const struct rt_image *image,
     int tile = model->info.patch;
     size_t plane = (size_t)tile * (size_t)tile, classes = (size_t)model->info.palette.count;
     struct tiler t = {.model = model, .image = image, .blended = probabilities};
+    if (overlap == RT_OVERLAP_AUTO)
+        overlap = tile / 8;
     RT_TRY(check(model, image, overlap));
     RT_TRY(axis_init(&t.across, image->width, tile, overlap));
     RT_TRY(axis_init(&t.down, image->height, tile, overlap));
@@ -185,4 +187,22 @@ void rt_probabilities_label(const float *probabilities, int classes, size_t pixe
                 best = c;
         labels[i] = (uint8_t)best;
     }
+}
+
+rt_status rt_model_segment(struct rt_model *model, const struct rt_image *image, int overlap,
+                           struct rt_image *labels)
+{
+    rt_status status = RT_OK;
+    int classes = model->info.palette.count;
+    float *probabilities = NULL;
+    RT_TRY(rt_image_init(labels, image->width, image->height, 1));
+    size_t pixels = (size_t)image->width * (size_t)image->height;
+    RT_TRY(rt_alloc(&probabilities, pixels * (size_t)classes, sizeof *probabilities));
+    RT_TRY(rt_model_predict(model, image, overlap, probabilities));
+    rt_probabilities_label(probabilities, classes, pixels, labels->pixels);
+end:
+    free(probabilities);
+    if (status < 0)
+        rt_image_finish(labels);
+    return status;
 }

@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define RT_CLASSES_MAX 32    /* classes a palette may have */
 #define RT_LABEL_IGNORE 255  /* the label of a pixel that belongs to no class of the palette */
@@ -242,6 +243,7 @@ rt_status rt_loader_start(struct rt_loader *loader, uint64_t epoch);
  * again until an epoch is started. */
 rt_status rt_loader_next(struct rt_loader *loader, struct rt_batch *batch);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

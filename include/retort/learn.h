@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* --- training and distillation -------------------------------------------------------------- */
 
@@ -161,6 +162,7 @@ struct rt_metrics {
 rt_status rt_evaluate(struct rt_model *model, const struct rt_data_recipe *recipe, int batch,
                       struct rt_metrics *metrics);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

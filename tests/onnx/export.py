@@ -70,7 +70,7 @@ def batches(model, *data):
 
 
 def from_0_to_1(images):
-    return numpy.ascontiguousarray(images.transpose(0, 3, 1, 2) / numpy.float32(255))
+    return images.transpose(0, 3, 1, 2).astype(numpy.float32) / 255
 
 
 class Agreement:
