@@ -95,7 +95,7 @@ static void wrong_specifications_are_explained(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"", "the only kind of network is unet"},
-        {"unet", "the only kind of network is unet"},
+        {"unet", "it tells no width W, as unet:16 does"},
         {"resnet:18", "the only kind of network is unet"},
         {"unet:", "W is a whole number from 1 to 1024, not ''"},
         {"unet:0", "W is a whole number from 1 to 1024, not '0'"},
@@ -103,7 +103,8 @@ static void wrong_specifications_are_explained(void **state)
         {"unet:16x", "not '16x'"},
         {"unet:99999999999999999999", "W is a whole number"},
         {"unet:16,", "'' is no option with a value"},
-        {"unet:16,deep=3", "there is no option 'deep'"},
+        {"unet:16,deep=3", "there is no option 'deep'; its"},
+        {"unet:16,dpeth=3", "there is no option 'dpeth'; did you mean depth?; its form"},
         {"unet:16,depth=9", "depth is a whole number from 1 to 8, not '9'"},
         {"unet:16,up=cubic", "up is one of transpose, nearest, bilinear, not 'cubic'"},
         {"unet:16,norm=", "norm is one of none, batch, not ''"},

@@ -78,6 +78,13 @@ end:
 
 rt_status run_export(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Write a student for ONNX Runtime",
+         "retort export runs/student/best.safetensors --onnx student.onnx"},
+        {"Write it for QGIS's plug-in Deepness",
+         "retort export runs/student/best.safetensors --onnx student.onnx --deepness"},
+        {NULL, NULL},
+    };
     struct export export = {0};
     struct command_line line = {
         .usage = "MODEL [--onnx FILE] [--torch FILE] [--keras FILE] [--option VALUE ...]",
@@ -90,6 +97,8 @@ rt_status run_export(int argc, char **argv)
             "as a patch. It gives the probability of each class, [batch, classes, height,\n"
             "width]. Its metadata tell the classes, their colours, and what the plug-in\n"
             "Deepness of QGIS wants to know, which takes a file of --deepness as it is.",
+        .examples = examples,
+        .see = "import predict",
         .least = 1,
         .most = 1,
     };

@@ -97,6 +97,13 @@ end:
 
 rt_status run_import(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Make a model of a network that was trained in Keras",
+         "retort import teacher.h5 --scaling unit --palette dubai --out teacher.safetensors"},
+        {"Then distil it",
+         "retort distill --data PHOTOS --teacher teacher.safetensors --out runs/student"},
+        {NULL, NULL},
+    };
     struct import import = {0};
     struct command_line line = {
         .usage = "FILE --out MODEL.safetensors [--option VALUE ...]",
@@ -124,6 +131,8 @@ rt_status run_import(int argc, char **argv)
             "dec, the convolutions are .0 and .3, and with norm=batch .0 and .4, the "
             "normalisations\n"
             ".1 and .5.",
+        .examples = examples,
+        .see = "export distill predict eval",
         .least = 1,
         .most = 1,
     };

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
@@ -12,7 +13,7 @@
 struct prediction {
     const char *weights, *out;
     int overlap; /* -1: an eighth of a tile */
-    bool force;
+    bool force, json;
     const char *palette;
     struct foreign_choice foreign;
     struct device_choice device;
@@ -62,6 +63,29 @@ end:
     return status;
 }
 
+/* A line of JSON, with the share of the pixels that each class has. */
+static rt_status print_line(const char *image, const char *mask, const struct rt_palette *palette,
+                            const uint8_t *labels, int width, int height)
+{
+    const size_t pixels = (size_t)width * (size_t)height;
+    size_t counts[256] = {0};
+    char *text = NULL;
+    json_t *shares = json_array();
+    for (size_t i = 0; i < pixels; i++)
+        counts[labels[i]]++;
+    for (int c = 0; c < palette->count; c++)
+        rt_json_append(&shares, json_pack("{ss sf}", "name", palette->classes[c].name, "share",
+                                          (double)counts[c] / (double)pixels));
+    json_t *line = json_pack("{ss ss si si so}", "image", image, "mask", mask, "width", width,
+                             "height", height, "classes", shares);
+    rt_status status = rt_json_text(&text, line, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    if (status == RT_OK)
+        puts(text);
+    free(text);
+    json_decref(line);
+    return status;
+}
+
 static rt_status segment(struct rt_model *model, const struct prediction *prediction,
                          const char *image_path)
 {
@@ -84,7 +108,11 @@ static rt_status segment(struct rt_model *model, const struct prediction *predic
     rt_probabilities_label(probabilities, classes, pixels, labels);
     rt_palette_colorize(&info->palette, labels, pixels, mask.pixels);
     RT_TRY(rt_image_write_png(&mask, path));
-    printf("%s\n", path);
+    if (prediction->json)
+        status = print_line(image_path, path, &info->palette, labels, image.width, image.height);
+    else
+        puts(path);
+    fflush(stdout); /* another program may be waiting for it */
 end:
     free(path);
     free(probabilities);
@@ -121,12 +149,21 @@ end:
 
 rt_status run_predict(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Segment a photo, into masks/PHOTO.png",
+         "retort predict --model runs/student/best.safetensors --out masks PHOTO.jpg"},
+        {"Segment a folder of them",
+         "retort predict --model runs/student/best.safetensors --out masks PHOTOS/*.jpg"},
+        {NULL, NULL},
+    };
     struct prediction prediction = {.overlap = -1};
     struct command_line line = {
         .usage = "--model FILE --out DIR [--option VALUE ...] IMAGE...",
         .about =
             "Segments JPEG or PNG images of any size. The mask of PHOTO.jpg, in the colours of\n"
             "the palette that the model was trained with, is DIR/PHOTO.png.",
+        .examples = examples,
+        .see = "train distill eval",
         .least = 1,
         .most = -1,
     };
@@ -140,6 +177,8 @@ rt_status run_predict(int argc, char **argv)
                .most = 2048,
                .help = "pixels that neighbouring tiles share; an eighth of a tile if not given"),
         OPTION(OPTION_FLAG, "force", &prediction.force, .help = "replace masks that are there"),
+        OPTION(OPTION_FLAG, "json", &prediction.json,
+               .help = "print a line of JSON an image: its mask, its size, the classes' shares"),
     };
     command_line_add(&line, options, RT_COUNT(options));
     const struct option palette[] = {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/word.h"
 
 #define DEPTH_MAX 8
 #define DEFAULT_DEPTH 4
@@ -46,7 +47,7 @@ static rt_status read_share(const char *what, const char *text, float *value)
 static rt_status read_choice(const char *what, const char *text, const char *const *names,
                              int *choice)
 {
-    char list[64] = "";
+    char list[64] = "", meant[RT_WORD_MEANT];
     for (int i = 0; names[i]; i++) {
         if (strcmp(text, names[i]) == 0) {
             *choice = i;
@@ -55,14 +56,16 @@ static rt_status read_choice(const char *what, const char *text, const char *con
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     }
-    return rt_fail(RT_ERROR_ARGUMENT, "%s is one of %s, not '%s'", what, list, text);
+    return rt_fail(RT_ERROR_ARGUMENT, "%s is one of %s, not '%s'%s", what, list, text,
+                   rt_word_meant(meant, "", rt_word_closest_of(text, names)));
 }
 
 static rt_status read_option(struct rt_unet *unet, char *option)
 {
+    static const char *const option_names[] = {"depth", "dropout", "up", "norm", NULL};
     rt_status status = RT_OK;
     int choice = 0;
-    char *value = strchr(option, '=');
+    char *value = strchr(option, '='), meant[RT_WORD_MEANT];
     if (value)
         *value++ = 0;
     if (!value)
@@ -81,7 +84,8 @@ static rt_status read_option(struct rt_unet *unet, char *option)
         unet->norm = (enum rt_unet_norm)choice;
         return status;
     }
-    return rt_fail(RT_ERROR_ARGUMENT, "there is no option '%s'", option);
+    return rt_fail(RT_ERROR_ARGUMENT, "there is no option '%s'%s", option,
+                   rt_word_meant(meant, "", rt_word_closest_of(option, option_names)));
 }
 
 static rt_status read_unet(struct rt_unet *unet, char *text)
@@ -90,8 +94,10 @@ static rt_status read_unet(struct rt_unet *unet, char *text)
     char *rest = strchr(text, ':');
     if (rest)
         *rest++ = 0;
-    if (strcmp(text, "unet") != 0 || !rest)
+    if (strcmp(text, "unet") != 0)
         return rt_fail(RT_ERROR_ARGUMENT, "the only kind of network is unet");
+    if (!rest)
+        return rt_fail(RT_ERROR_ARGUMENT, "it tells no width W, as unet:16 does");
     for (int i = 0; rest; i++) {
         char *item = rest;
         rest = strchr(item, ',');

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "model/internal.h"
 #include "model/safetensors.h"
@@ -216,6 +217,11 @@ rt_status rt_model_load(struct rt_model **model, struct rt_device *device, const
     struct rt_safetensors file;
     struct rt_model_info info;
     *model = NULL;
+    if (rt_path_is_folder(path))
+        return rt_fail(RT_ERROR_IO,
+                       "cannot read the model %s: it is a folder; the weights of a run are "
+                       "RUN/best.safetensors",
+                       path);
     RT_TRY(rt_safetensors_read(&file, path));
     RT_TRY(read_info(&info, &file, path));
     struct source source = {path, file.entries, file.count};

@@ -72,7 +72,7 @@ struct rt_dataset; /* immutable once opened and appended to; may be used from se
 
 struct rt_dataset_options {
     const char *source;  /* a folder, or "synth[:COUNT[,SEED]]" */
-    const char *palette; /* a palette file, or NULL to find one */
+    const char *palette; /* a palette file or a built-in palette's name; NULL to find one */
     bool images_only;    /* take every image; masks are not looked for */
 };
 

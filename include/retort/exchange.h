@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* The order in which a network takes the channels of an image; OpenCV reads images as BGR. */
 enum rt_channel_order { RT_CHANNELS_RGB, RT_CHANNELS_BGR };
@@ -93,6 +94,7 @@ struct rt_export_options {
 rt_status rt_model_export(const struct rt_model *model, const char *path,
                           const struct rt_export_options *options);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

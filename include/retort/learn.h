@@ -114,14 +114,17 @@ struct rt_train_result {
 /* Trains a network, or distils one where there are teachers, into the run folder. Teachers and
  * student must share classes and patch size (those of a teacher whose file does not tell them are
  * the data's); the student takes over the teachers' scaling, be it that of another program: it sees
- * the images as they do, and needs nothing of them later. config.json        the options log.csv
- * epoch, train_loss, val_loss, val_accuracy, val_mean_iou, seconds, images_per_second,
- * peak_device_bytes best.safetensors   the weights with the best validation mean IoU
+ * the images as they do, and needs nothing of them later.
+ *   config.json        the options
+ *   log.csv            epoch, train_loss, val_loss, val_accuracy, val_mean_iou, seconds,
+ *                      images_per_second, peak_device_bytes
+ *   log.jsonl          the same, a JSON object an epoch, and wall_time: seconds since 1970
+ *   best.safetensors   the weights with the best validation mean IoU
  *   last.safetensors   the weights after the last epoch, or the step that was interrupted
  *   state.safetensors  weights, moments and the place in the run, for `resume`
  * The same options and device give the same bits; a resumed run, wherever it was interrupted or
  * killed, ends with the bits of an uninterrupted one. It must be given the options it began with
- * (with a constant learning rate, more epochs). force removes these five files of a run, no others.
+ * (with a constant learning rate, more epochs). force removes these six files of a run, no others.
  * All device memory is taken before the first step, and told in the log; what does not fit fails
  * before a file is written.
  * Errors: ARGUMENT (what does not make sense; a memory limit that is too low; a folder that holds a
