@@ -74,7 +74,8 @@ void build_turning(struct rt_graph *graph)
     assert_ok(rt_graph_input(graph, 3, &x));
     assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &x, "a", &x));
     assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &x, "b", &x));
-    assert_ok(rt_graph_add(graph, &rt_op_pool, &(struct rt_pool){RT_POOL_MAX}, &x, "p", &pooled));
+    assert_ok(
+        rt_graph_add(graph, &rt_op_pool, &(struct rt_pool){.mode = RT_POOL_MAX}, &x, "p", &pooled));
     assert_ok(rt_graph_add(graph, &rt_op_conv2d, &conv, &pooled, "c", &pooled));
     assert_ok(rt_graph_add(graph, &rt_op_batch_norm, &norm, &pooled, "n", &pooled));
     assert_ok(rt_graph_add(graph, &rt_op_conv_transpose2d, &(struct rt_conv_transpose2d){3},

@@ -87,6 +87,40 @@ end:
     return status;
 }
 
+rt_status read_palette(struct rt_palette *palette, const char *name)
+{
+    const struct rt_palette *builtin = rt_palette_builtin(name);
+    if (!builtin)
+        return rt_palette_read(palette, name);
+    *palette = *builtin;
+    return RT_OK;
+}
+
+static const char *const order_names[] = {"rgb", "bgr", NULL}; /* enum rt_channel_order */
+
+void add_foreign_options(struct command_line *line, struct foreign_choice *choice,
+                         const char *scaling, const char *channels)
+{
+    const struct option options[] = {
+        OPTION(OPTION_TEXT, scaling, &choice->scaling, .argument = "HOW",
+               .help = "of images, for an ONNX or Keras file that does not tell: patch, unit "
+                       "(v / 255), symmetric, imagenet, none, or M,M,M/D,D,D for (v - M) / D"),
+        OPTION(OPTION_CHOICE, channels, &choice->channels, .choices = order_names,
+               .help = "the order in which such a file's network takes them"),
+    };
+    command_line_add(line, options, RT_COUNT(options));
+}
+
+rt_status read_foreign(const struct foreign_choice *choice, struct rt_import_options *options,
+                       struct rt_scaling *scaling)
+{
+    *options = (struct rt_import_options){.order = choice->channels};
+    if (!choice->scaling)
+        return RT_OK;
+    options->scaling = scaling;
+    return rt_scaling_parse(scaling, choice->scaling);
+}
+
 void add_data_options(struct command_line *line, struct rt_data_recipe *recipe)
 {
     const struct option options[] = {
@@ -126,14 +160,15 @@ end:
     return status;
 }
 
-rt_status judge(struct rt_device *device, const char *weights, const struct rt_data_recipe *recipe,
+rt_status judge(struct rt_device *device, const char *weights,
+                const struct rt_import_options *foreign, const struct rt_data_recipe *recipe,
                 const char *folder, struct verdict *verdict)
 {
     rt_status status = RT_OK;
     struct rt_model *model = NULL;
     struct rt_metrics *metrics = NULL;
     RT_TRY(rt_alloc(&metrics, 1, sizeof *metrics));
-    RT_TRY(rt_model_load(&model, device, weights));
+    RT_TRY(rt_model_open(&model, device, weights, foreign));
     rt_device_reset_peak(device);
     RT_TRY(rt_evaluate(model, recipe, JUDGED_BATCH, metrics));
     const struct rt_model_info *info = rt_model_describe(model);
@@ -205,12 +240,13 @@ rt_status train_and_judge(struct rt_device *device, const struct rt_train_option
     rt_status status = RT_OK;
     char *weights = NULL, *folder = NULL;
     struct rt_train_options watched = *options;
+    const struct rt_import_options own = {.patch = 0};
     watched.progress = terminal_progress;
     watched.stop = terminal_interrupted;
     RT_TRY(rt_path_join(&weights, options->out, "best.safetensors"));
     RT_TRY(rt_path_join(&folder, options->out, "eval"));
     RT_TRY(rt_train(device, &watched, NULL));
-    status = judge(device, weights, &options->data, folder, verdict);
+    status = judge(device, weights, &own, &options->data, folder, verdict);
     if (status < 0)
         RT_TRY(rt_fail_context(status,
                                "the run in %s is trained; --resume judges it: ", options->out));

@@ -36,6 +36,22 @@ json_t *describe_device(const struct rt_device_info *info);
 /* Under a heading "Data": where it is, its palette, and what is held out. */
 void add_data_options(struct command_line *line, struct rt_data_recipe *recipe);
 
+/* A palette by its name, or of a file. Errors: those of rt_palette_read. */
+rt_status read_palette(struct rt_palette *palette, const char *name);
+
+/* How the images of a model of another program's are to be scaled, where its file does not tell. */
+struct foreign_choice {
+    const char *scaling; /* the words for it; NULL: as the file tells */
+    enum rt_channel_order channels;
+};
+
+/* --SCALING and --CHANNELS, under such names. */
+void add_foreign_options(struct command_line *line, struct foreign_choice *choice,
+                         const char *scaling, const char *channels);
+/* Sets *options, which point to *scaling where it is given. Errors: ARGUMENT. */
+rt_status read_foreign(const struct foreign_choice *choice, struct rt_import_options *options,
+                       struct rt_scaling *scaling);
+
 /* A line of the table that compares models. */
 struct verdict {
     const char *role; /* "teacher", "student alone", ... */
@@ -45,8 +61,10 @@ struct verdict {
 };
 
 /* Judges weights on the data's held-out part. With a folder, writes the metrics, the curves and
- * panels there. Errors: those of rt_model_load, rt_evaluate and the report. */
-rt_status judge(struct rt_device *device, const char *weights, const struct rt_data_recipe *recipe,
+ * panels there. `foreign` is for models of other programs. Errors: those of rt_model_open,
+ * rt_evaluate and the report. */
+rt_status judge(struct rt_device *device, const char *weights,
+                const struct rt_import_options *foreign, const struct rt_data_recipe *recipe,
                 const char *folder, struct verdict *verdict);
 void print_verdicts(const struct verdict *verdicts, int count);
 /* An array of them; NULL: out of memory. */

@@ -11,6 +11,7 @@ struct evaluation {
     const char *weights, *out;
     bool json;
     struct rt_data_recipe recipe;
+    struct foreign_choice foreign;
     struct device_choice device;
 };
 
@@ -34,11 +35,12 @@ static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
     const struct option options[] = {
         OPTION_HEADING("Evaluation"),
         OPTION(OPTION_TEXT, "model", &evaluation->weights, .argument = "FILE", .required = true,
-               .help = "weights, as in RUN/best.safetensors"),
+               .help = "weights, as in RUN/best.safetensors, or an ONNX file"),
         OPTION(OPTION_TEXT, "out", &evaluation->out, .argument = "DIR", .required = true,
                .help = "the folder for what is found"),
     };
     command_line_add(&line, options, RT_COUNT(options));
+    add_foreign_options(&line, &evaluation->foreign, "scaling", "channels");
     add_data_options(&line, &evaluation->recipe);
     add_json_option(&line, &evaluation->json);
     add_device_options(&line, &evaluation->device);
@@ -80,6 +82,8 @@ rt_status run_eval(int argc, char **argv)
     struct rt_data_recipe of_run = {0};
     struct rt_device *device = NULL;
     struct verdict verdict = {.role = "evaluated"};
+    struct rt_import_options foreign;
+    struct rt_scaling scaling;
     rt_train_defaults(&defaults);
     struct evaluation evaluation = {.recipe = defaults.data};
     RT_TRY(parse(&evaluation, argc, argv));
@@ -90,8 +94,11 @@ rt_status run_eval(int argc, char **argv)
     }
     if (rt_path_exists(evaluation.out) && !rt_path_is_folder(evaluation.out))
         RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "--out %s is a file: it takes a folder", evaluation.out));
+    RT_TRY(read_foreign(&evaluation.foreign, &foreign, &scaling));
+    foreign.patch_else = evaluation.recipe.patch;
     RT_TRY(open_device(&device, &evaluation.device));
-    RT_TRY(judge(device, evaluation.weights, &evaluation.recipe, evaluation.out, &verdict));
+    RT_TRY(
+        judge(device, evaluation.weights, &foreign, &evaluation.recipe, evaluation.out, &verdict));
     if (evaluation.json)
         status = print_metrics(&evaluation);
     else

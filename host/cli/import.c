@@ -22,15 +22,6 @@ static const char *const order_names[] = {"rgb", "bgr", NULL}; /* enum rt_channe
 
 static const char *const concat_names[] = {"told", "up-first", "skip-first", NULL};
 
-static rt_status read_palette(struct rt_palette *palette, const char *name)
-{
-    const struct rt_palette *builtin = rt_palette_builtin(name);
-    if (!builtin)
-        return rt_palette_read(palette, name);
-    *palette = *builtin;
-    return RT_OK;
-}
-
 /* "v / 255", "(v - 127.5) / 127.5", "v". */
 static void print_channel(const struct rt_scaling *s, int channel)
 {

@@ -14,6 +14,8 @@ struct prediction {
     const char *weights, *out;
     int overlap; /* -1: an eighth of a tile */
     bool force, json;
+    const char *palette;
+    struct foreign_choice foreign;
     struct device_choice device;
 };
 
@@ -125,9 +127,17 @@ static rt_status run(const struct prediction *prediction, const struct option_te
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
     struct rt_model *model = NULL;
+    struct rt_import_options foreign;
+    struct rt_scaling scaling;
+    struct rt_palette palette;
+    RT_TRY(read_foreign(&prediction->foreign, &foreign, &scaling));
+    if (prediction->palette) {
+        RT_TRY(read_palette(&palette, prediction->palette));
+        foreign.palette = &palette;
+    }
     RT_TRY(check_outputs(prediction, images));
     RT_TRY(open_device(&device, &prediction->device));
-    RT_TRY(rt_model_load(&model, device, prediction->weights));
+    RT_TRY(rt_model_open(&model, device, prediction->weights, &foreign));
     RT_TRY(rt_folder_create(prediction->out));
     for (int i = 0; i < images->count; i++)
         RT_TRY(segment(model, prediction, images->items[i]));
@@ -160,7 +170,7 @@ rt_status run_predict(int argc, char **argv)
     const struct option options[] = {
         OPTION_HEADING("Prediction"),
         OPTION(OPTION_TEXT, "model", &prediction.weights, .argument = "FILE", .required = true,
-               .help = "weights, as in RUN/best.safetensors"),
+               .help = "weights, as in RUN/best.safetensors, or an ONNX file"),
         OPTION(OPTION_TEXT, "out", &prediction.out, .argument = "DIR", .required = true,
                .help = "the folder for the masks"),
         OPTION(OPTION_INT, "overlap", &prediction.overlap, .argument = "N", .least = 0,
@@ -171,6 +181,12 @@ rt_status run_predict(int argc, char **argv)
                .help = "print a line of JSON an image: its mask, its size, the classes' shares"),
     };
     command_line_add(&line, options, RT_COUNT(options));
+    const struct option palette[] = {
+        OPTION(OPTION_TEXT, "palette", &prediction.palette, .argument = "FILE",
+               .help = "classes and colours of an ONNX or Keras file that does not tell them"),
+    };
+    add_foreign_options(&line, &prediction.foreign, "scaling", "channels");
+    command_line_add(&line, palette, RT_COUNT(palette));
     add_device_options(&line, &prediction.device);
     rt_status status = command_line_parse(&line, argc, argv);
     if (status == RT_OK)

@@ -16,6 +16,8 @@ struct training {
     struct device_choice device;
     struct first_search search;
     struct option_texts teachers;
+    struct foreign_choice foreign; /* of teachers */
+    struct rt_scaling teacher_scaling;
     unsigned soft; /* the place in soft_names */
     bool control, json;
 };
@@ -80,7 +82,7 @@ static void add_distilling_options(struct command_line *line, struct training *t
     const struct option options[] = {
         OPTION_HEADING("Distillation"),
         OPTION(OPTION_TEXTS, "teacher", &training->teachers, .argument = "FILE", .required = true,
-               .help = "weights to learn from; several are averaged"),
+               .help = "weights to learn from, or an ONNX file; several are averaged"),
         OPTION(OPTION_NUMBER, "alpha", &o->alpha, .argument = "F", .least = 0, .most = 1,
                .help = "loss = alpha * hard + (1 - alpha) * soft"),
         OPTION(OPTION_NUMBER, "temperature", &o->temperature, .argument = "F", .least = 0.01,
@@ -95,6 +97,7 @@ static void add_distilling_options(struct command_line *line, struct training *t
                .help = "also train the same student without a teacher, into RUN/control"),
     };
     command_line_add(line, options, RT_COUNT(options));
+    add_foreign_options(line, &training->foreign, "teacher-scaling", "teacher-channels");
 }
 
 /* The teachers, each as its own row. */
@@ -102,9 +105,12 @@ static rt_status judge_teachers(struct rt_device *device, const struct training 
                                 struct verdict *verdicts)
 {
     rt_status status = RT_OK;
+    const struct rt_import_options foreign = {.scaling = training->options.teacher_scaling,
+                                              .order = training->options.teacher_channels,
+                                              .patch_else = training->options.data.patch};
     for (int i = 0; i < training->teachers.count; i++) {
         verdicts[i].role = "teacher";
-        RT_TRY(judge(device, training->teachers.items[i], &training->options.data, NULL,
+        RT_TRY(judge(device, training->teachers.items[i], &foreign, &training->options.data, NULL,
                      &verdicts[i]));
     }
 end:
@@ -182,6 +188,10 @@ static rt_status parse_and_run(struct command_line *line, bool distill, int argc
     options->teachers = training.teachers.items;
     options->teacher_count = training.teachers.count;
     options->soft = RT_SOFT_KL + training.soft;
+    struct rt_import_options foreign;
+    RT_TRY(read_foreign(&training.foreign, &foreign, &training.teacher_scaling));
+    options->teacher_scaling = foreign.scaling;
+    options->teacher_channels = foreign.order;
     options->prepare = first_search;
     options->user = &training.search;
     status = run(&training);

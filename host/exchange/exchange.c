@@ -48,7 +48,7 @@ static void choose_colour(int index, uint8_t rgb[3])
 
 static void name_classes(struct rt_palette *palette, int classes)
 {
-    *palette = (struct rt_palette){.name = "imported", .count = classes, .unlabeled = -1};
+    *palette = (struct rt_palette){.name = RT_PALETTE_UNTOLD, .count = classes, .unlabeled = -1};
     for (int i = 0; i < classes; i++) {
         snprintf(palette->classes[i].name, sizeof palette->classes[i].name, "class %d", i);
         choose_colour(i, palette->classes[i].rgb);
@@ -99,9 +99,10 @@ rt_status rt_import_describe(struct rt_model_info *info, const char *path,
         return rt_fail(RT_ERROR_ARGUMENT, "the network's specification is too long: %s",
                        found->network);
     snprintf(info->network, sizeof info->network, "%s", found->network);
-    info->patch = options->patch > 0 ? options->patch
-                  : found->patch > 0 ? found->patch
-                                     : DEFAULT_PATCH;
+    info->patch = options->patch > 0        ? options->patch
+                  : found->patch > 0        ? found->patch
+                  : options->patch_else > 0 ? options->patch_else
+                                            : DEFAULT_PATCH;
     RT_TRY(describe_classes(&info->palette, path, found->classes,
                             options->palette ? options->palette : found->palette));
     status = describe_scaling(&info->scaling, path, found->scaling, options);
@@ -206,6 +207,15 @@ rt_status rt_model_import(struct rt_model **model, struct rt_device *device, con
     return fail_unrecognised(path);
 }
 
+rt_status rt_model_open(struct rt_model **model, struct rt_device *device, const char *path,
+                        const struct rt_import_options *options)
+{
+    for (int i = 0; rt_formats[i]; i++)
+        if (rt_formats[i] != &rt_format_torch && rt_formats[i]->recognise(path))
+            return rt_model_import(model, device, path, options);
+    return rt_model_load(model, device, path);
+}
+
 /* --- export --------------------------------------------------------------------------------- */
 
 rt_status rt_model_export(const struct rt_model *model, const char *path,
@@ -213,8 +223,9 @@ rt_status rt_model_export(const struct rt_model *model, const char *path,
 {
     for (int i = 0; rt_formats[i]; i++)
         if (strcmp(rt_formats[i]->name, options->format) == 0)
-            return rt_formats[i]->export ? rt_formats[i]->export(model, path, options)
-                                         : fail_missing(rt_formats[i], "write", path);
+            return rt_formats[i]->export && !rt_model_is_foreign(model)
+                       ? rt_formats[i]->export(model, path, options)
+                       : fail_missing(rt_formats[i], "write", path);
     return rt_fail(RT_ERROR_ARGUMENT, "there is no format '%s' to export to: onnx, torch or keras",
                    options->format);
 }

@@ -12,6 +12,7 @@ const struct rt_format rt_format_onnx = {
     .title = "ONNX",
     .recognise = recognise,
 #ifdef RT_HAVE_ONNX
+    .import = rt_onnx_import,
     .export = rt_onnx_export,
 #else
     .missing = "protobuf-c with the onnx.proto of ONNX",

@@ -7,6 +7,10 @@
 /* What our graphs call the images. */
 #define RT_ONNX_INPUT "image"
 
+/* As rt_model_import: onnx_read.c. A network that is no U-Net of ours is run as it is. */
+rt_status rt_onnx_import(struct rt_model **model, struct rt_device *device, const char *path,
+                         const struct rt_import_options *options);
+
 /* As rt_model_export: onnx_write.c. */
 rt_status rt_onnx_export(const struct rt_model *model, const char *path,
                          const struct rt_export_options *options);

@@ -66,7 +66,8 @@ bool rt_may_pool(const struct rt_graph *graph, size_t node)
 {
     const struct rt_node *pool = &graph->nodes[node], *before = pool - 1;
     return pool->op == &rt_op_pool && (size_t)pool->inputs[0] == node - 1 && before->op &&
-           before->op->pools && ((const struct rt_pool *)pool->attributes)->mode == RT_POOL_MAX;
+           before->op->pools && ((const struct rt_pool *)pool->attributes)->mode == RT_POOL_MAX &&
+           rt_pool_halves(pool->attributes);
 }
 
 void rt_node_input_shapes(const struct rt_node *node, const struct rt_shape *shapes,

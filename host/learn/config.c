@@ -14,14 +14,37 @@
 #define FLOATS JSON_REAL_PRECISION(7) /* enough for what people write: 0.001, not 0.00100000005 */
 #define CONFIG_BYTES_MAX (1 << 20)
 
+/* Where neither is given there are no such values: older runs have none. */
+static bool add_conventions(json_t *teaching, const struct rt_train_options *options)
+{
+    const struct rt_scaling *s = options->teacher_scaling;
+    bool whole = true;
+    if (s && s->mode == RT_SCALING_PATCH)
+        whole = json_object_set_new(teaching, "teacher_scaling", json_string("patch")) == 0;
+    else if (s)
+        whole =
+            json_object_set_new(teaching, "teacher_scaling",
+                                json_pack("[f,f,f,f,f,f]", (double)s->mean[0], (double)s->mean[1],
+                                          (double)s->mean[2], (double)s->deviation[0],
+                                          (double)s->deviation[1], (double)s->deviation[2])) == 0;
+    if (whole && options->teacher_channels == RT_CHANNELS_BGR)
+        whole = json_object_set_new(teaching, "teacher_channels", json_string("bgr")) == 0;
+    return whole;
+}
+
 static json_t *teaching_json(const struct rt_train_options *options)
 {
     json_t *paths = json_array();
     for (int i = 0; i < options->teacher_count; i++)
         rt_json_append(&paths, json_string(options->teachers[i]));
-    return json_pack("{s:o, s:s, s:f, s:f}", "teachers", paths, "soft",
-                     rt_soft_loss_names[options->soft], "alpha", (double)options->alpha,
-                     "temperature", (double)options->temperature);
+    json_t *teaching = json_pack("{s:o, s:s, s:f, s:f}", "teachers", paths, "soft",
+                                 rt_soft_loss_names[options->soft], "alpha", (double)options->alpha,
+                                 "temperature", (double)options->temperature);
+    if (teaching && !add_conventions(teaching, options)) {
+        json_decref(teaching);
+        return NULL;
+    }
+    return teaching;
 }
 
 static json_t *optimizer_json(const struct rt_optimizer *optimizer)

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -120,4 +121,31 @@ rt_status rt_material_expect_classes(const struct rt_material *material,
                            ours->rgb[0], ours->rgb[1], ours->rgb[2]);
     }
     return RT_OK;
+}
+
+/* A class that the data has, too, but as another one. */
+static rt_status check_names(const struct rt_palette *its, const struct rt_palette *ours,
+                             const char *who)
+{
+    for (int i = 0; i < its->count; i++)
+        for (int k = 0; k < ours->count; k++)
+            if (i != k && strcasecmp(its->classes[i].name, ours->classes[k].name) == 0)
+                return rt_fail(RT_ERROR_ARGUMENT,
+                               "class %d of %s is %s, of the data class %d: give a palette with "
+                               "the classes in the order of its outputs",
+                               i, who, its->classes[i].name, k);
+    return RT_OK;
+}
+
+rt_status rt_material_name_classes(const struct rt_material *material, struct rt_model *model,
+                                   const char *who)
+{
+    const struct rt_palette *its = &rt_model_describe(model)->palette,
+                            *ours = rt_dataset_palette(material->dataset);
+    if (strcmp(its->name, RT_PALETTE_UNTOLD) != 0 || its->count != ours->count)
+        return rt_material_expect_classes(material, its, who);
+    rt_status status = check_names(its, ours, who);
+    if (status == RT_OK)
+        rt_model_name_classes(model, ours);
+    return status;
 }

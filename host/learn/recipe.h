@@ -3,6 +3,7 @@
 #define RT_LEARN_RECIPE_H
 
 #include "base/error.h"
+#include "model/model.h"
 #include "retort/learn.h"
 
 struct rt_material {
@@ -28,5 +29,10 @@ void rt_material_close(struct rt_material *material);
  * the model in the message. Errors: ARGUMENT. */
 rt_status rt_material_expect_classes(const struct rt_material *material,
                                      const struct rt_palette *palette, const char *who);
+
+/* The same of a model, to which the data's are given where its file did not tell them: then the
+ * number counts, and a name that it did tell must be that of the same class. Errors: ARGUMENT. */
+rt_status rt_material_name_classes(const struct rt_material *material, struct rt_model *model,
+                                   const char *who);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "learn/batch.h"
+#include "retort/exchange.h"
 
 static bool same_scaling(const struct rt_scaling *a, const struct rt_scaling *b)
 {
@@ -18,9 +19,10 @@ static rt_status check_teacher(const struct rt_teachers *teachers, int index,
                                const struct rt_material *material)
 {
     const char *path = options->teachers[index];
-    const struct rt_model_info *info = rt_model_describe(teachers->models[index]);
+    struct rt_model *model = teachers->models[index];
+    const struct rt_model_info *info = rt_model_describe(model);
     const struct rt_model_info *first = rt_model_describe(teachers->models[0]);
-    rt_status status = rt_material_expect_classes(material, &info->palette, path);
+    rt_status status = rt_material_name_classes(material, model, path);
     if (status < 0)
         return status;
     if (info->patch != options->data.patch)
@@ -42,11 +44,14 @@ rt_status rt_teachers_init(struct rt_teachers *teachers, struct rt_device *devic
 {
     rt_status status = RT_OK;
     int count = options->teacher_count;
+    const struct rt_import_options foreign = {.scaling = options->teacher_scaling,
+                                              .order = options->teacher_channels,
+                                              .patch_else = options->data.patch};
     *teachers = (struct rt_teachers){.count = count};
     RT_TRY(rt_alloc(&teachers->models, (size_t)count, sizeof *teachers->models));
     RT_TRY(rt_alloc(&teachers->logits, (size_t)count, sizeof *teachers->logits));
     for (int i = 0; i < count; i++) {
-        RT_TRY(rt_model_load(&teachers->models[i], device, options->teachers[i]));
+        RT_TRY(rt_model_open(&teachers->models[i], device, options->teachers[i], &foreign));
         RT_TRY(check_teacher(teachers, i, options, material));
     }
 end:

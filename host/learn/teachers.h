@@ -11,9 +11,9 @@ struct rt_teachers {
     struct rt_tensor *logits; /* [count], each [n, classes, h, w] of the last run */
 };
 
-/* Loads the teachers of the options. All must have the data's classes and patch size, and one rule
- * of scaling, because they look at the same pixels. Errors: ARGUMENT (naming the file and what
- * differs), those of rt_model_load. */
+/* Opens the teachers of the options, be they retort's or other programs'. All must have the data's
+ * classes and patch size, and one rule of scaling, because they look at the same pixels. Errors:
+ * ARGUMENT (naming the file and what differs), those of rt_model_open. */
 rt_status rt_teachers_init(struct rt_teachers *teachers, struct rt_device *device,
                            const struct rt_train_options *options,
                            const struct rt_material *material);

@@ -10,6 +10,7 @@ struct rt_model {
     struct rt_device *device;
     struct rt_model_info info;
     struct rt_unet unet;
+    bool foreign; /* not built as `unet` says, which tells but how often images are halved */
     struct rt_graph *graph;
     size_t trained, total; /* lengths of the slabs in floats */
     struct rt_buffer *values, *gradients;

@@ -46,6 +46,40 @@ end:
     return status;
 }
 
+rt_status rt_model_adopt(struct rt_model **model, struct rt_device *device,
+                         const struct rt_model_info *info, struct rt_graph *graph, int halvings,
+                         const float *values)
+{
+    rt_status status = RT_OK;
+    RT_TRY(rt_alloc(model, 1, sizeof **model));
+    struct rt_model *m = *model;
+    m->device = device;
+    m->info = *info;
+    m->foreign = true;
+    m->unet.depth = halvings;
+    RT_TRY(check_info(&m->info, &m->unet));
+    rt_graph_slab_sizes(graph, &m->trained, &m->total);
+    RT_TRY(rt_model_fill(m, values));
+    m->graph = graph;
+end:
+    if (status < 0) {
+        rt_model_destroy(*model);
+        *model = NULL;
+    }
+    return status;
+}
+
+bool rt_model_is_foreign(const struct rt_model *model)
+{
+    return model->foreign;
+}
+
+void rt_model_name_classes(struct rt_model *model, const struct rt_palette *palette)
+{
+    if (palette->count == model->info.palette.count)
+        model->info.palette = *palette;
+}
+
 rt_status rt_model_fill(struct rt_model *model, const float *values)
 {
     const size_t bytes = model->total * sizeof *values;

@@ -93,6 +93,21 @@ rt_status rt_model_assemble(struct rt_model **model, struct rt_device *device,
                             const struct rt_model_info *info, const char *path,
                             const struct rt_safetensors_entry *entries, size_t count);
 
+/* A model of another program's network: a graph for this device whose input has 3 channels and
+ * whose output has as many as the info's palette and the images' size, which it halves `halvings`
+ * times on the way; `values` are its slab's. The model owns the graph on success. It can be run as
+ * any other, but not saved. Errors: ARGUMENT (the info), DEVICE, MEMORY. */
+rt_status rt_model_adopt(struct rt_model **model, struct rt_device *device,
+                         const struct rt_model_info *info, struct rt_graph *graph, int halvings,
+                         const float *values);
+bool rt_model_is_foreign(const struct rt_model *model);
+
+/* The name of a palette that stands for one that a file did not tell. */
+#define RT_PALETTE_UNTOLD "imported"
+
+/* Gives a model other names and colours of its classes, of which there are as many. */
+void rt_model_name_classes(struct rt_model *model, const struct rt_palette *palette);
+
 /* What files call the info among their metadata. */
 #define RT_MODEL_INFO_KEY "retort"
 

@@ -226,7 +226,7 @@ rt_status rt_unet_build(const struct rt_unet *unet, struct rt_graph *graph, int 
         skips[level] = b.node;
         rt_graph_cut(graph); /* before the pool, whose input is kept for the skip connection */
         snprintf(name, sizeof name, "pool.%d", level);
-        RT_TRY(add(&b, &rt_op_pool, &(struct rt_pool){RT_POOL_MAX}, 0, name));
+        RT_TRY(add(&b, &rt_op_pool, &(struct rt_pool){.mode = RT_POOL_MAX}, 0, name));
     }
     RT_TRY(add_block(&b, "down", unet->depth));
     for (int level = unet->depth - 1; level >= 0; level--) {

@@ -72,6 +72,11 @@ rt_status rt_model_save(const struct rt_model *model, const char *path)
     rt_status status = RT_OK;
     struct rt_model_tensors tensors = {0};
     char *info = NULL;
+    if (model->foreign)
+        return rt_fail(RT_ERROR_UNSUPPORTED,
+                       "cannot write %s: %s is no U-Net of retort's, and only those can be "
+                       "written; use the file that it comes from itself, as --teacher or --model",
+                       path, model->info.network);
     RT_TRY(rt_model_info_write(&model->info, &info));
     RT_TRY(rt_model_tensors_read(model, &tensors));
     struct rt_safetensors_text text = {RT_MODEL_INFO_KEY, info};

@@ -70,11 +70,37 @@ static rt_status certify_upsample(struct rt_device *device, const struct rt_chec
 static rt_status certify_pool(struct rt_device *device, const struct rt_check *check,
                               struct rt_verified *verified)
 {
-    const struct rt_pool modes[] = {{RT_POOL_MAX}, {RT_POOL_AVERAGE}};
+    const struct rt_pool modes[] = {{.mode = RT_POOL_MAX},
+                                    {.mode = RT_POOL_AVERAGE},
+                                    {RT_POOL_MAX, 3, 2, 1},
+                                    {RT_POOL_AVERAGE, 3, 1, 1}};
     rt_status status = RT_OK;
     (void)check;
     for (size_t i = 0; i < RT_COUNT(modes) && status == RT_OK; i++)
         status = verify_shapes(device, &rt_op_pool, &modes[i], true, verified);
+    return status;
+}
+
+static rt_status certify_add(struct rt_device *device, const struct rt_check *check,
+                             struct rt_verified *verified)
+{
+    const struct rt_add sums[] = {{false}, {true}};
+    rt_status status = RT_OK;
+    (void)check;
+    for (size_t i = 0; i < RT_COUNT(sums) && status == RT_OK; i++)
+        status = verify_shapes(device, &rt_op_add, &sums[i], true, verified);
+    return status;
+}
+
+static rt_status certify_pointwise(struct rt_device *device, const struct rt_check *check,
+                                   struct rt_verified *verified)
+{
+    const struct rt_pointwise maps[] = {
+        {RT_POINTWISE_CLIP, 0, 0.75f}, {RT_POINTWISE_LEAKY, 0.2f, 0}, {RT_POINTWISE_SIGMOID, 0, 0}};
+    rt_status status = RT_OK;
+    (void)check;
+    for (size_t i = 0; i < RT_COUNT(maps) && status == RT_OK; i++)
+        status = verify_shapes(device, &rt_op_pointwise, &maps[i], true, verified);
     return status;
 }
 
@@ -136,6 +162,7 @@ static const struct {
     {{2, 16, 8, 16}, {16, 3, 1, true, {true, 0.2f}}},
     {{2, 16, 9, 11}, {6, 1, 1, true, {0}}},
     {{1, 3, 12, 19}, {5, 5, 2, true, {.relu = true}}},
+    {{1, 3, 13, 18}, {4, 7, 2, true, {.relu = true}}},
 };
 
 /* The part that begins a check's name. */
@@ -304,6 +331,8 @@ static const struct rt_check checks[] = {
     KERNEL("upsample", certify_upsample),
     KERNEL("pool", certify_pool),
     KERNEL("concat", certify_concat),
+    KERNEL("add", certify_add),
+    KERNEL("pointwise", certify_pointwise),
     KERNEL("batch_norm", certify_batch_norm),
     KERNEL("batch_norm folded", rt_certify_fold),
     KERNEL("losses", rt_certify_loss),

@@ -8,7 +8,7 @@ static const struct rt_conv2d wide = {20, 3, 1, true, {true, 0.2f}}, narrow = {2
                               head = {6, 1, 1, true, {0}};
 static const struct rt_conv_transpose2d transposed = {5};
 static const struct rt_batch_norm norm = {0.1f, 1e-3f, {true, 0.2f}};
-static const struct rt_pool average = {RT_POOL_AVERAGE};
+static const struct rt_pool average = {.mode = RT_POOL_AVERAGE};
 static const struct rt_upsample bilinear = {RT_UPSAMPLE_BILINEAR};
 
 /* `golden` names the bits of all tensors that the operation leaves, forward and back. A new

@@ -104,7 +104,7 @@ struct rt_op {
 };
 
 extern const struct rt_op rt_op_conv2d, rt_op_conv_transpose2d, rt_op_upsample, rt_op_pool,
-    rt_op_concat, rt_op_batch_norm;
+    rt_op_concat, rt_op_batch_norm, rt_op_add, rt_op_pointwise;
 
 /* What follows a convolution or a normalisation within the same kernel. */
 struct rt_activation {
@@ -128,8 +128,33 @@ struct rt_upsample { /* to twice the height and width */
     enum rt_upsample_mode { RT_UPSAMPLE_NEAREST, RT_UPSAMPLE_BILINEAR } mode;
 };
 
-struct rt_pool { /* 2x2, stride 2; an odd last row or column is dropped */
+/* Windows of kernel x kernel pixels, `stride` apart, whose first begins `pad` before the image, at
+ * most half a window; what does not fill a window at the end is dropped. A mean counts 0 for what
+ * lies outside. Where the kernel is 0 they are 2x2, side by side. */
+struct rt_pool {
     enum rt_pool_mode { RT_POOL_MAX, RT_POOL_AVERAGE } mode;
+    int kernel, stride, pad;
+};
+
+/* Whether windows are 2x2 and lie side by side, the usual ones. */
+static inline bool rt_pool_halves(const struct rt_pool *pool)
+{
+    return pool->kernel == 0 || (pool->kernel == 2 && pool->stride == 2 && pool->pad == 0);
+}
+
+struct rt_add { /* of two tensors of one shape */
+    bool relu;
+};
+
+/* A function of each element: x within low .. high; x, but below 0 low * x, where low is above 0;
+ * the logistic function. */
+struct rt_pointwise {
+    enum rt_pointwise_function {
+        RT_POINTWISE_CLIP,
+        RT_POINTWISE_LEAKY,
+        RT_POINTWISE_SIGMOID
+    } function;
+    float low, high;
 };
 
 struct rt_batch_norm {

@@ -51,6 +51,7 @@ double rt_reference_activation(const struct rt_reference *r, const struct rt_act
                                double value, int n, int c, int i, int j);
 
 /* rt_op.reference of the operations, and what belongs to it. */
+void rt_reference_add(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_batch_norm(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_concat(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_conv2d(struct rt_reference *r, const struct rt_tile *tile);
@@ -59,6 +60,7 @@ double rt_reference_conv2d_data(const struct rt_reference *r, const double *dz,
 double rt_reference_conv2d_parameter(const struct rt_reference *r, const double *dz,
                                      struct rt_shape place, double *magnitude);
 void rt_reference_conv_transpose2d(struct rt_reference *r, const struct rt_tile *tile);
+void rt_reference_pointwise(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_pool(struct rt_reference *r, const struct rt_tile *tile);
 void rt_reference_upsample(struct rt_reference *r, const struct rt_tile *tile);
 

@@ -41,6 +41,8 @@ struct rt_import_options {
     /* Width and height of its training patches, pixels; 0: that of the network's input where the
      * file tells it, or else 256. */
     int patch;
+    /* The same, but where neither this nor the file tells it. */
+    int patch_else;
 };
 
 /* Reads "patch" (each channel of each patch from 0 to 1), "unit" (v / 255), "symmetric" (v / 127.5
@@ -53,13 +55,22 @@ rt_status rt_scaling_parse(struct rt_scaling *scaling, const char *text);
  * like retort's; a layer Rescaling becomes part of the scaling. libhdf5 as Debian builds it is for
  * one thread at a time; PyTorch weights as safetensors: the names of the reference U-Net (those of
  * rt_model_save), or others with a map: lines "THEIRS = OURS", see `retort import --help`; ONNX.
- * Files that retort exported tell the options, which may be left at 0. The device must outlive the
- * model. Errors: ARGUMENT (a palette of another number of classes, a network or a map that is not
- * understood, a scaling that is not told), IO, FORMAT (damaged, or of no kind that is known),
- * UNSUPPORTED (a network that cannot be imported: the message names the layers, with their shapes;
- * a kind whose library this build lacks), DEVICE, MEMORY. */
+ * Files that retort exported tell the options, which may be left at 0. An ONNX network that is no
+ * U-Net of retort's, but made of operations that retort has, becomes a model that runs it as it is,
+ * and that cannot be saved. The device must outlive the model. Errors: ARGUMENT (a palette of
+ * another number of classes, a network or a map that is not understood, a scaling that is not
+ * told), IO, FORMAT (damaged, or of no kind that is known), UNSUPPORTED (a network that cannot be
+ * imported: the message names the layers, with their shapes; a kind whose library this build
+ * lacks), DEVICE, MEMORY. */
 rt_status rt_model_import(struct rt_model **model, struct rt_device *device, const char *path,
                           const struct rt_import_options *options);
+
+/* Opens a model of whatever kind: retort's own files are loaded as rt_model_load does, and the
+ * options left alone; others are imported. An ONNX network that is no U-Net of retort's, but made
+ * of operations that retort has, is run as it is. Where a file does not tell its classes, they are
+ * those of the data that the model is judged on or teaches. Errors: those of either. */
+rt_status rt_model_open(struct rt_model **model, struct rt_device *device, const char *path,
+                        const struct rt_import_options *options);
 
 struct rt_export_options {
     const char *format; /* "onnx", "torch" or "keras" */

@@ -2,6 +2,7 @@
 #ifndef RETORT_LEARN_H
 #define RETORT_LEARN_H
 
+#include "retort/exchange.h"
 #include "retort/loss.h"
 #include "retort/model.h"
 
@@ -55,8 +56,12 @@ struct rt_train_options {
     uint64_t seed; /* of weights, order, augmentation, dropout */
 
     /* Distillation, where teacher_count is above 0. */
-    const char *const *teachers; /* weight files */
+    const char *const *teachers; /* weight files, or models of other programs: see rt_model_open */
     int teacher_count;
+    /* How the images of teachers of other programs are scaled, and the order in which they take
+     * channels; NULL: as their files tell, which is an ARGUMENT error where one does not. */
+    const struct rt_scaling *teacher_scaling;
+    enum rt_channel_order teacher_channels;
     enum rt_soft_loss soft;
     float alpha, temperature;
 
@@ -107,7 +112,9 @@ struct rt_train_result {
 };
 
 /* Trains a network, or distils one where there are teachers, into the run folder. Teachers and
- * student must share classes and patch size; the student takes over the teachers' scaling.
+ * student must share classes and patch size (those of a teacher whose file does not tell them are
+ * the data's); the student takes over the teachers' scaling, be it that of another program: it sees
+ * the images as they do, and needs nothing of them later.
  *   config.json        the options
  *   log.csv            epoch, train_loss, val_loss, val_accuracy, val_mean_iou, seconds,
  *                      images_per_second, peak_device_bytes

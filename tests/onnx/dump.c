@@ -1,8 +1,10 @@
-/* What tests/onnx/export.py compares ONNX Runtime with.
+/* What tests/onnx/export.py and import.py compare ONNX Runtime with.
  *
  * usage: dump create FILE NETWORK data|patch   a model all of whose tensors are drawn
  *        dump run FILE [DATA]                  its probabilities, of drawn images of two sizes and
- *                                              batches or of all patches of the data
+ *                                              batches or of all patches of the data; an ONNX file
+ *                                              is opened, with the environment's SCALING, and with
+ *                                              its BGR, if set, as one of such images
  *
  * `run` writes to stdout, a batch after the other: a line "N HEIGHT WIDTH CLASSES", the images as
  * bytes [n, h, w, 3], and the probabilities as float32 [n, classes, h, w]. */
@@ -14,6 +16,7 @@
 #include "base/random.h"
 #include "model/model.h"
 #include "ops/metrics.h"
+#include "retort/exchange.h"
 
 #define BATCH 8
 
@@ -161,13 +164,23 @@ end:
     return status;
 }
 
+static rt_status open_model(struct dump *dump, const char *path)
+{
+    const char *text = getenv("SCALING");
+    struct rt_scaling scaling;
+    struct rt_import_options options = {.order = getenv("BGR") ? RT_CHANNELS_BGR : RT_CHANNELS_RGB};
+    rt_status status = text ? rt_scaling_parse(&scaling, text) : RT_OK;
+    options.scaling = text ? &scaling : NULL;
+    return status == RT_OK ? rt_model_open(&dump->model, dump->device, path, &options) : status;
+}
+
 static rt_status run(struct dump *dump, const char *path, const char *source)
 {
     const struct rt_dataset_options options = {.source = source, .images_only = true};
     struct rt_dataset *dataset = NULL;
     struct rt_patch_list all = {0}, none = {0};
     rt_status status = RT_OK;
-    RT_TRY(rt_model_load(&dump->model, dump->device, path));
+    RT_TRY(open_model(dump, path));
     if (!source)
         return run_drawn(dump);
     RT_TRY(rt_dataset_open(&dataset, &options));

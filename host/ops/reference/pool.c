@@ -5,11 +5,19 @@
 static double value(const struct rt_reference *r, int n, int c, int i, int j)
 {
     const struct rt_pool *pool = r->attributes;
-    const double *upper = r->x[0] + rt_element(r->x_shape[0], n, c, 2 * i, 2 * j),
-                 *lower = upper + r->x_shape[0].w;
-    if (pool->mode == RT_POOL_MAX)
-        return fmax(fmax(upper[0], upper[1]), fmax(lower[0], lower[1]));
-    return (upper[0] + upper[1] + lower[0] + lower[1]) / 4;
+    const struct rt_shape s = r->x_shape[0];
+    const bool usual = rt_pool_halves(pool), max = pool->mode == RT_POOL_MAX;
+    const int kernel = usual ? 2 : pool->kernel, stride = usual ? 2 : pool->stride;
+    double largest = -INFINITY, sum = 0;
+    for (int u = 0; u < kernel; u++)
+        for (int v = 0; v < kernel; v++) {
+            const int y = i * stride - pool->pad + u, x = j * stride - pool->pad + v;
+            if (y < 0 || x < 0 || y >= s.h || x >= s.w)
+                continue;
+            largest = fmax(largest, r->x[0][rt_element(s, n, c, y, x)]);
+            sum += r->x[0][rt_element(s, n, c, y, x)];
+        }
+    return max ? largest : sum / (kernel * kernel);
 }
 
 void rt_reference_pool(struct rt_reference *r, const struct rt_tile *tile)
