@@ -80,6 +80,18 @@ void add_data_options(struct command_line *line, struct rt_data_recipe *recipe)
     command_line_add(line, options, RT_COUNT(options));
 }
 
+void add_raster_options(struct command_line *line, const char **bands, const char **range)
+{
+    const struct option options[] = {
+        OPTION(OPTION_TEXT, "bands", bands, .argument = "R,G,B",
+               .help = "the bands of a raster to look at, such as 4,3,2; the model's, else 1,2,3"),
+        OPTION(OPTION_TEXT, "range", range, .argument = "LOW,HIGH",
+               .help = "what becomes black and white of samples of more than 8 bits, for all bands "
+                       "or a pair each; the model's, else the 2nd and 98th percentile"),
+    };
+    command_line_add(line, options, RT_COUNT(options));
+}
+
 /* --- verdicts ------------------------------------------------------------------------------- */
 
 /* One writer at a time: what is found of one model must not lie beside that of another. */
@@ -169,8 +181,8 @@ rt_status train_and_judge(struct rt_device *device, const struct rt_train_option
     RT_TRY(rt_train(device, &watched, NULL));
     status = judge(device, weights, &options->data, folder, verdict);
     if (status < 0)
-        RT_TRY(rt_fail_context(status, "the run in %s is trained; --resume judges it: ",
-                               options->out));
+        RT_TRY(rt_fail_context(status,
+                               "the run in %s is trained; --resume judges it: ", options->out));
     status = rt_report_curves(options->out);
 end:
     free(weights);

@@ -31,6 +31,9 @@ json_t *describe_device(const struct rt_device_info *info);
 /* Under a heading "Data": where it is, its palette, and what is held out. */
 void add_data_options(struct command_line *line, struct rt_data_recipe *recipe);
 
+/* --bands and --range, for rt_raster_view_parse; without a heading. */
+void add_raster_options(struct command_line *line, const char **bands, const char **range);
+
 /* A line of the table that compares models. */
 struct verdict {
     const char *role; /* "teacher", "student alone", ... */

@@ -67,8 +67,7 @@ const char *terminal_paint(enum terminal_colour colour, const char *word)
     return painted[last];
 }
 
-/* "1:02:03" or "2:03" */
-static void format_duration(double seconds, char *text, size_t size)
+void terminal_duration(double seconds, char *text, size_t size)
 {
     long whole = (long)(seconds + 0.5);
     if (whole >= 3600)
@@ -82,7 +81,7 @@ void terminal_progress(void *user, const struct rt_progress *progress)
     (void)user;
     static double last_drawn;
     char left[32];
-    format_duration(progress->seconds_left, left, sizeof left);
+    terminal_duration(progress->seconds_left, left, sizeof left);
     if (progress->epoch_done) {
         clear_line();
         fprintf(stderr,

@@ -21,6 +21,9 @@ void terminal_status(const char *text);
 /* The same where others follow within seconds: nothing but a terminal shows it. */
 void terminal_work(const char *text);
 
+/* A duration as "1:02:03" or "2:03". */
+void terminal_duration(double seconds, char *text, size_t size);
+
 /* A word for standard output, coloured where that is a terminal (https://no-color.org). It stands
  * until the next but three. */
 enum terminal_colour { TERMINAL_GOOD, TERMINAL_DOUBTFUL, TERMINAL_BAD, TERMINAL_FAINT };

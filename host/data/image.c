@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "retort/raster.h"
 
 rt_status rt_image_init(struct rt_image *image, int width, int height, int channels)
 {
@@ -27,6 +28,15 @@ void rt_image_finish(struct rt_image *image)
 {
     free(image->pixels);
     *image = (struct rt_image){0};
+}
+
+void rt_image_cut(const struct rt_image *image, int x, int y, int width, int height, uint8_t *to)
+{
+    const size_t channels = (size_t)image->channels, length = (size_t)width * channels;
+    for (size_t row = 0; row < (size_t)height; row++)
+        memcpy(to + row * length,
+               image->pixels + (((size_t)y + row) * (size_t)image->width + (size_t)x) * channels,
+               length);
 }
 
 rt_status rt_image_check_size(const char *path, uint64_t width, uint64_t height)
@@ -51,11 +61,24 @@ rt_status rt_image_check_bytes(FILE *stream, const char *path, uint64_t needed)
                    path, (unsigned long long)info.st_size, (unsigned long long)needed);
 }
 
+static const uint8_t png_start[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+static const uint8_t jpeg_start[3] = {0xff, 0xd8, 0xff};
+
+bool rt_image_is_raster(const char *path)
+{
+    uint8_t start[8] = {0};
+    FILE *stream = rt_raster_available() ? fopen(path, "rb") : NULL;
+    if (!stream)
+        return false;
+    size_t got = fread(start, 1, sizeof start, stream);
+    fclose(stream);
+    return got > 0 && memcmp(start, png_start, sizeof png_start) != 0 &&
+           memcmp(start, jpeg_start, sizeof jpeg_start) != 0;
+}
+
 static rt_status read_any(const char *path, enum rt_image_use use, struct rt_image_header *header,
                           struct rt_image *image)
 {
-    static const uint8_t png[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    static const uint8_t jpeg[3] = {0xff, 0xd8, 0xff};
     if (image)
         *image = (struct rt_image){0};
     FILE *stream = fopen(path, "rb");
@@ -68,16 +91,18 @@ static rt_status read_any(const char *path, enum rt_image_use use, struct rt_ima
         goto end;
     }
     rewind(stream);
-    if (memcmp(start, png, sizeof png) == 0)
+    if (memcmp(start, png_start, sizeof png_start) == 0)
         status = rt_png_read(stream, path, use, header, image);
     else if (use == RT_IMAGE_MASK)
         status = rt_fail(RT_ERROR_FORMAT, "cannot read %s: a mask must be a PNG file, this is not",
                          path);
-    else if (memcmp(start, jpeg, sizeof jpeg) == 0)
+    else if (memcmp(start, jpeg_start, sizeof jpeg_start) == 0)
         status = rt_jpeg_read(stream, path, header, image);
     else
-        status =
-            rt_fail(RT_ERROR_FORMAT, "cannot read %s: it is neither a JPEG nor a PNG file", path);
+        status = rt_fail(
+            RT_ERROR_FORMAT, "cannot read %s: it is neither a JPEG nor a PNG file%s", path,
+            rt_raster_available() ? ""
+                                  : "; this retort was built without GDAL, which reads others");
 end:
     fclose(stream);
     return status;

@@ -11,12 +11,17 @@
 struct rt_image_header {
     int width, height;
     const char *kind; /* "jpeg", "rgb 8-bit", "palette 4-bit", ...: static texts */
+    bool raster;      /* read through GDAL */
 };
 
 enum rt_image_use {
     RT_IMAGE_PHOTO, /* 3 channels whatever the file holds */
     RT_IMAGE_MASK,  /* 3 channels, or 1 with the untouched values of a grey file */
 };
+
+/* Whether the file begins neither as JPEG nor as PNG and is thus for GDAL, in a retort that has it;
+ * false where it cannot be read. */
+bool rt_image_is_raster(const char *path);
 
 /* Reads the header alone. A mask must be a PNG file of at most 8 bits a sample.
  * Errors: IO, FORMAT. */

@@ -37,6 +37,19 @@ rt_status rt_image_write_png(const struct rt_image *image, const char *path);
 rt_status rt_image_init(struct rt_image *image, int width, int height, int channels);
 void rt_image_finish(struct rt_image *image);
 
+/* Copies the window of width x height pixels at (x, y), which must lie within the image, to
+ * to[height][width][channels]. */
+void rt_image_cut(const struct rt_image *image, int x, int y, int width, int height, uint8_t *to);
+
+/* How the samples of a raster become the 8-bit RGB that networks look at (retort/raster.h). Zeroed:
+ * bands 1, 2 and 3, and the range of 16-bit and other deep samples is measured. JPEG and PNG files
+ * have no part in it. */
+struct rt_raster_view {
+    int bands[3];           /* for red, green and blue, from 1; 0: the first three */
+    bool ranged;            /* low and high are set */
+    double low[3], high[3]; /* what deep samples become 0 and 255; 8-bit ones are as they are */
+};
+
 /* --- palettes ----------------------------------------------------------------------------- */
 
 struct rt_class {
