@@ -62,7 +62,20 @@ end:
     return status;
 }
 
-void add_data_options(struct command_line *line, struct rt_data_recipe *recipe)
+void add_raster_options(struct command_line *line, struct raster_choice *choice)
+{
+    const struct option options[] = {
+        OPTION(OPTION_TEXT, "bands", &choice->bands, .argument = "R,G,B",
+               .help = "the bands of a raster to look at, such as 4,3,2; the model's, else 1,2,3"),
+        OPTION(OPTION_TEXT, "range", &choice->range, .argument = "LOW,HIGH",
+               .help = "what becomes black and white of samples of more than 8 bits, for all bands "
+                       "or a pair each; the model's, else the 2nd and 98th percentile"),
+    };
+    command_line_add(line, options, RT_COUNT(options));
+}
+
+void add_data_options(struct command_line *line, struct rt_data_recipe *recipe,
+                      struct raster_choice *views)
 {
     const struct option options[] = {
         OPTION_HEADING("Data"),
@@ -78,18 +91,7 @@ void add_data_options(struct command_line *line, struct rt_data_recipe *recipe)
                .help = "another seed deals anew"),
     };
     command_line_add(line, options, RT_COUNT(options));
-}
-
-void add_raster_options(struct command_line *line, const char **bands, const char **range)
-{
-    const struct option options[] = {
-        OPTION(OPTION_TEXT, "bands", bands, .argument = "R,G,B",
-               .help = "the bands of a raster to look at, such as 4,3,2; the model's, else 1,2,3"),
-        OPTION(OPTION_TEXT, "range", range, .argument = "LOW,HIGH",
-               .help = "what becomes black and white of samples of more than 8 bits, for all bands "
-                       "or a pair each; the model's, else the 2nd and 98th percentile"),
-    };
-    command_line_add(line, options, RT_COUNT(options));
+    add_raster_options(line, views);
 }
 
 /* --- verdicts ------------------------------------------------------------------------------- */

@@ -28,11 +28,17 @@ rt_status open_device(struct rt_device **device, const struct device_choice *cho
 /* What a device says of itself, as `retort devices --json` prints it; NULL: out of memory. */
 json_t *describe_device(const struct rt_device_info *info);
 
-/* Under a heading "Data": where it is, its palette, and what is held out. */
-void add_data_options(struct command_line *line, struct rt_data_recipe *recipe);
+/* How rasters are to be seen, for rt_raster_view_parse; NULL where it is not given. */
+struct raster_choice {
+    const char *bands, *range;
+};
 
-/* --bands and --range, for rt_raster_view_parse; without a heading. */
-void add_raster_options(struct command_line *line, const char **bands, const char **range);
+/* --bands and --range, without a heading. */
+void add_raster_options(struct command_line *line, struct raster_choice *choice);
+
+/* Under a heading "Data": where it is, its palette, what is held out, and the raster options. */
+void add_data_options(struct command_line *line, struct rt_data_recipe *recipe,
+                      struct raster_choice *views);
 
 /* A line of the table that compares models. */
 struct verdict {

@@ -15,6 +15,7 @@ struct evaluation {
 
 static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
 {
+    struct raster_choice views = {0};
     struct command_line line = {
         .usage = "--model FILE --out DIR [--data SRC] [--option VALUE ...]",
         .about = "Judges weights on the held-out part of the data: metrics.json, precision-recall\n"
@@ -29,9 +30,11 @@ static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
                .help = "the folder for what is found"),
     };
     command_line_add(&line, options, RT_COUNT(options));
-    add_data_options(&line, &evaluation->recipe);
+    add_data_options(&line, &evaluation->recipe, &views);
     add_device_options(&line, &evaluation->device);
     rt_status status = command_line_parse(&line, argc, argv);
+    if (status == RT_OK)
+        status = rt_raster_view_parse(&evaluation->recipe.view, views.bands, views.range);
     command_line_finish(&line);
     return status;
 }

@@ -13,7 +13,8 @@
 #include "data/image.h"
 
 struct prediction {
-    const char *weights, *out, *bands, *range;
+    const char *weights, *out;
+    struct raster_choice views;
     struct segment_options options;
     bool probabilities, polygons, force;
     struct device_choice device;
@@ -112,8 +113,8 @@ static rt_status prepare(const struct prediction *prediction, const struct optio
     const char *needs = prediction->probabilities ? "--probabilities"
                         : prediction->polygons    ? "--polygons"
                         : prediction->options.cog ? "--cog"
-                        : prediction->bands       ? "--bands"
-                        : prediction->range       ? "--range"
+                        : prediction->views.bands ? "--bands"
+                        : prediction->views.range ? "--range"
                                                   : NULL;
     if (needs && !rt_raster_available())
         RT_TRY(rt_fail(RT_ERROR_UNSUPPORTED,
@@ -196,11 +197,11 @@ rt_status run_predict(int argc, char **argv)
     };
     command_line_add(&line, options, RT_COUNT(options));
     command_line_add(&line, rasters, RT_COUNT(rasters));
-    add_raster_options(&line, &prediction.bands, &prediction.range);
+    add_raster_options(&line, &prediction.views);
     add_device_options(&line, &prediction.device);
     rt_status status = command_line_parse(&line, argc, argv);
     if (status == RT_OK)
-        status = rt_raster_view_parse(&o->view, prediction.bands, prediction.range);
+        status = rt_raster_view_parse(&o->view, prediction.views.bands, prediction.views.range);
     if (status == RT_OK)
         status = run(&prediction, &line.positionals);
     command_line_finish(&line);

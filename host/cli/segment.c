@@ -32,14 +32,7 @@ static rt_status choose_view(struct segmenting *s, const struct rt_model_info *i
                              const struct rt_raster_view *given)
 {
     rt_status status = RT_OK;
-    struct rt_raster_view view = *given;
-    if (!given->bands[0])
-        memcpy(view.bands, info->view.bands, sizeof view.bands);
-    if (!given->ranged && info->view.ranged) {
-        view = info->view;
-        if (given->bands[0])
-            memcpy(view.bands, given->bands, sizeof view.bands);
-    }
+    struct rt_raster_view view = rt_raster_view_choose(given, &info->view);
     RT_TRY(rt_raster_look(s->raster, &view));
     const bool deep = rt_raster_describe(s->raster)->deep;
     if (given->ranged && !deep)

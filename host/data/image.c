@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
-#include "retort/raster.h"
+#include "data/raster.h"
+
+#define PIECE_PIXELS (1 << 24)
 
 rt_status rt_image_init(struct rt_image *image, int width, int height, int channels)
 {
@@ -64,9 +68,21 @@ rt_status rt_image_check_bytes(FILE *stream, const char *path, uint64_t needed)
 static const uint8_t png_start[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 static const uint8_t jpeg_start[3] = {0xff, 0xd8, 0xff};
 
+static bool is_called_a_photo(const char *path)
+{
+    static const char *const endings[] = {".png", ".jpg", ".jpeg"};
+    const char *dot = strrchr(rt_path_name(path), '.');
+    for (size_t i = 0; dot && i < RT_COUNT(endings); i++)
+        if (strcasecmp(dot, endings[i]) == 0)
+            return true;
+    return false;
+}
+
 bool rt_image_is_raster(const char *path)
 {
     uint8_t start[8] = {0};
+    if (is_called_a_photo(path))
+        return false;
     FILE *stream = rt_raster_available() ? fopen(path, "rb") : NULL;
     if (!stream)
         return false;
@@ -111,6 +127,8 @@ end:
 rt_status rt_image_read_header(struct rt_image_header *header, const char *path,
                                enum rt_image_use use)
 {
+    if (use == RT_IMAGE_MASK && rt_image_is_raster(path))
+        return rt_raster_mask_header(path, header);
     return read_any(path, use, header, NULL);
 }
 
@@ -120,8 +138,60 @@ rt_status rt_image_read(struct rt_image *image, const char *path)
     return read_any(path, RT_IMAGE_PHOTO, &header, image);
 }
 
+int rt_window_pieces(int width, int height)
+{
+    const int rows = PIECE_PIXELS / width > 0 ? PIECE_PIXELS / width : 1;
+    return (height + rows - 1) / rows;
+}
+
+struct rt_window rt_window_piece(int width, int height, int index)
+{
+    const int rows = PIECE_PIXELS / width > 0 ? PIECE_PIXELS / width : 1;
+    const int y = index * rows;
+    return (struct rt_window){0, y, width, height - y < rows ? height - y : rows};
+}
+
+static rt_status read_raster_mask(struct rt_image *mask, const char *path)
+{
+    struct rt_image_header header;
+    *mask = (struct rt_image){0};
+    rt_status status = rt_raster_mask_header(path, &header);
+    if (status == RT_OK)
+        status = rt_image_check_size(path, (uint64_t)header.width, (uint64_t)header.height);
+    const struct rt_window whole = {0, 0, header.width, header.height};
+    return status < 0 ? status : rt_raster_mask_load(path, &whole, mask);
+}
+
 rt_status rt_mask_read(struct rt_image *mask, const char *path)
 {
     struct rt_image_header header;
+    if (rt_image_is_raster(path))
+        return read_raster_mask(mask, path);
     return read_any(path, RT_IMAGE_MASK, &header, mask);
+}
+
+rt_status rt_image_keep_part(struct rt_image *image, const struct rt_window *window)
+{
+    struct rt_image part;
+    if (window->width == image->width && window->height == image->height)
+        return RT_OK;
+    rt_status status = rt_image_init(&part, window->width, window->height, image->channels);
+    if (status < 0)
+        return status;
+    rt_image_cut(image, window->x, window->y, window->width, window->height, part.pixels);
+    rt_image_finish(image);
+    *image = part;
+    return RT_OK;
+}
+
+rt_status rt_mask_read_part(struct rt_image *mask, const char *path, const struct rt_window *window)
+{
+    if (rt_image_is_raster(path))
+        return rt_raster_mask_load(path, window, mask);
+    rt_status status = rt_mask_read(mask, path);
+    if (status == RT_OK)
+        status = rt_image_keep_part(mask, window);
+    if (status < 0)
+        rt_image_finish(mask);
+    return status;
 }

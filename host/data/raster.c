@@ -102,6 +102,34 @@ rt_status rt_raster_view_parse(struct rt_raster_view *view, const char *bands, c
     return status == RT_OK && range ? parse_range(view, range) : status;
 }
 
+struct rt_raster_view rt_raster_view_choose(const struct rt_raster_view *given,
+                                            const struct rt_raster_view *known)
+{
+    struct rt_raster_view view = given->ranged ? *given : *known;
+    memcpy(view.bands, given->bands[0] ? given->bands : known->bands, sizeof view.bands);
+    return view;
+}
+
+rt_status rt_raster_header(const char *path, const struct rt_raster_view *view,
+                           struct rt_image_header *header)
+{
+    struct rt_raster *raster;
+    rt_status status = rt_raster_open(&raster, path);
+    if (status < 0)
+        return status;
+    status = rt_raster_look(raster, view);
+    if (status == RT_OK) {
+        const struct rt_raster_info *info = rt_raster_describe(raster);
+        *header = (struct rt_image_header){.width = info->width,
+                                           .height = info->height,
+                                           .kind = info->type,
+                                           .deep = info->deep,
+                                           .raster = true};
+    }
+    rt_raster_close(raster);
+    return status;
+}
+
 rt_status rt_raster_load(const char *path, const struct rt_raster_view *view,
                          const struct rt_window *window, struct rt_image *image,
                          struct rt_image *valid)

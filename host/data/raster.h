@@ -20,10 +20,10 @@ rt_status rt_raster_samples_range(struct rt_raster_samples *samples, const char 
                                   struct rt_raster_view *view);
 void rt_raster_samples_finish(struct rt_raster_samples *samples);
 
-/* A part of an image, which lies within it. */
-struct rt_window {
-    int x, y, width, height;
-};
+/* The header of a photo: its size, its samples' type as kind. Errors: those of rt_raster_open and
+ * rt_raster_look. */
+rt_status rt_raster_header(const char *path, const struct rt_raster_view *view,
+                           struct rt_image_header *header);
 
 /* A photo's window as rt_image_read gives images, and which of its pixels have data, 1 channel;
  * valid may be NULL. Errors: those of rt_raster_open and rt_raster_read. */

@@ -34,19 +34,6 @@ static void place_tile(struct panel *panel, int tile, const uint8_t *rgb)
     }
 }
 
-/* The part of an image at the patch's place. */
-static rt_status crop(struct rt_image *part, const struct rt_image *image,
-                      const struct rt_patch *patch, int size)
-{
-    rt_status status = rt_image_init(part, size, size, image->channels);
-    for (int y = 0; y < size && status == RT_OK; y++) {
-        size_t from = (size_t)(patch->y + y) * image->width + patch->x;
-        memcpy(part->pixels + (size_t)y * size * part->channels,
-               image->pixels + from * image->channels, (size_t)size * part->channels);
-    }
-    return status;
-}
-
 /* The two palettes hold the same classes, maybe in another order, so colours are compared. */
 static void count_right(struct panel *panel, const uint8_t *labels, int classes,
                         const uint8_t *truth, const uint8_t *prediction)
@@ -65,7 +52,7 @@ static rt_status fill_panel(struct panel *panel, struct rt_model *model,
     rt_status status = RT_OK;
     const struct rt_palette *palette = &rt_model_describe(model)->palette;
     const struct rt_palette *data_palette = rt_dataset_palette(dataset);
-    struct rt_image image = {0}, labels = {0}, part = {0}, part_labels = {0};
+    struct rt_image part = {0}, part_labels = {0};
     size_t pixels = (size_t)panel->size * panel->size;
     float *probabilities = NULL;
     uint8_t *predicted = NULL, *truth = NULL, *prediction = NULL;
@@ -73,9 +60,8 @@ static rt_status fill_panel(struct panel *panel, struct rt_model *model,
     RT_TRY(rt_alloc(&predicted, pixels, 1));
     RT_TRY(rt_alloc(&truth, pixels, 3));
     RT_TRY(rt_alloc(&prediction, pixels, 3));
-    RT_TRY(rt_dataset_load(dataset, patch->image, &image, &labels));
-    RT_TRY(crop(&part, &image, patch, panel->size));
-    RT_TRY(crop(&part_labels, &labels, patch, panel->size));
+    RT_TRY(rt_dataset_load_part(dataset, patch->image, patch->x, patch->y, panel->size, panel->size,
+                                &part, &part_labels));
     RT_TRY(rt_model_predict(model, &part, 0, probabilities));
     rt_probabilities_label(probabilities, palette->count, pixels, predicted);
     rt_palette_colorize(data_palette, part_labels.pixels, pixels, truth);
@@ -89,8 +75,6 @@ end:
     free(predicted);
     free(truth);
     free(prediction);
-    rt_image_finish(&image);
-    rt_image_finish(&labels);
     rt_image_finish(&part);
     rt_image_finish(&part_labels);
     return status;
@@ -206,10 +190,14 @@ rt_status rt_report_panels(const char *folder, struct rt_model *model,
     struct rt_patch_list train = {0}, held_out = {0};
     struct panel panel = {.size = rt_model_describe(model)->patch};
     struct rt_plot plot = {0};
-    const struct rt_dataset_options options = {.source = recipe->source,
-                                               .palette = recipe->palette};
+    struct rt_raster_view view;
+    const struct rt_dataset_options options = {
+        .source = recipe->source, .palette = recipe->palette, .view = recipe->view};
     RT_TRY(rt_folder_create(folder));
     RT_TRY(rt_dataset_open(&dataset, &options));
+    view = rt_raster_view_choose(&recipe->view, &rt_model_describe(model)->view);
+    view = rt_raster_view_choose(&view, rt_dataset_view(dataset));
+    rt_dataset_look(dataset, &view);
     RT_TRY(rt_dataset_patches(dataset, panel.size, recipe->split, recipe->validation, recipe->seed,
                               &train, &held_out));
     const struct rt_patch_list *list = recipe->validation > 0 ? &held_out : &train;
