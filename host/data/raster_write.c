@@ -239,7 +239,8 @@ rt_status rt_raster_complete(struct rt_raster_output *output)
     rt_status status = RT_OK;
     if (output->written < output->options.height)
         return rt_fail(RT_ERROR_ARGUMENT, "cannot complete %s: it has %d of its %d rows",
-                       output->options.path, output->written, output->options.height);
+                       output->options.path, output->written + output->held,
+                       output->options.height);
     rt_gdal_begin(&ear);
     GDALClose(output->dataset);
     output->dataset = NULL;
