@@ -27,12 +27,9 @@ static const struct rt_palette palette = {
 
 static char folder[64];
 
-/* Every test but the first works on files that need GDAL. */
 static int set_up(void **state)
 {
     (void)state;
-    if (!rt_raster_available())
-        skip();
     make_test_folder(folder);
     return 0;
 }
@@ -40,8 +37,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    if (rt_raster_available())
-        remove_test_folder(folder);
+    remove_test_folder(folder);
     return 0;
 }
 
@@ -136,6 +132,18 @@ static void views_are_parsed(void **state)
     known.ranged = true;
     chosen = rt_raster_view_choose(&view, &known);
     assert_true(chosen.bands[2] == 2 && chosen.low[0] == -1);
+}
+
+static void without_gdal_it_is_missing(void **state)
+{
+    (void)state;
+    struct rt_raster *raster;
+    struct rt_raster_output *output;
+    const struct rt_raster_output_options options = {.path = "x.tif", .palette = &palette};
+    assert_fails(rt_raster_open(&raster, "x.tif"), RT_ERROR_UNSUPPORTED, "built without GDAL");
+    assert_fails(rt_raster_create(&output, &options), RT_ERROR_UNSUPPORTED, "built without GDAL");
+    rt_raster_destroy(output);
+    rt_raster_close(raster);
 }
 
 static void windows_are_read(void **state)
@@ -370,5 +378,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(large_rasters_come_in_parts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(large_rasters_are_measured_and_surveyed, set_up, tear_down),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest without[] = {
+        cmocka_unit_test(views_are_parsed),
+        cmocka_unit_test(without_gdal_it_is_missing),
+    };
+    if (rt_raster_available())
+        return cmocka_run_group_tests(tests, NULL, NULL);
+    const char *ci = getenv("CI");
+    printf("not tested: this retort was built without GDAL\n");
+    return cmocka_run_group_tests(without, NULL, NULL) || (ci && strcmp(ci, "true") == 0);
 }

@@ -13,6 +13,8 @@
 #include "base/process.h"
 #include "cli/terminal.h"
 
+#define REDRAW_SECONDS 0.2
+
 struct segmenting {
     const char *path; /* of the image */
     const struct rt_palette *palette;
@@ -21,8 +23,9 @@ struct segmenting {
     struct rt_raster *raster;                        /* else */
     struct rt_raster_output *labels, *probabilities; /* NULL: not asked for */
     uint8_t *row;                                    /* [width] labels */
-    float *lacking; /* [classes][width] a row of probabilities with those that lack data */
-    double started;
+    float *lacking;        /* [classes][width] a row of probabilities with those that lack data */
+    double started, shown; /* progress: since when, and when last */
+    int started_rows;
 };
 
 /* --- from the image --------------------------------------------------------------------------- */
@@ -106,19 +109,24 @@ end:
     return status;
 }
 
-static rt_status show_progress(const struct segmenting *s, int rows)
+/* The first rows come with the kernels' compilation: time counts from there. */
+static rt_status show_progress(struct segmenting *s, int rows)
 {
-    static double last;
-    const double now = rt_clock_seconds(), share = (double)rows / s->height;
+    const double now = rt_clock_seconds();
     char text[256], left[32];
     if (terminal_interrupted(NULL))
         return rt_fail(RT_ERROR_INTERRUPTED, "interrupted: nothing is written of %s", s->path);
-    if (!s->raster || now - last < 0.2)
+    if (s->started == 0) {
+        s->started = s->shown = now;
+        s->started_rows = rows;
+    }
+    if (!s->raster || now - s->shown < REDRAW_SECONDS)
         return RT_OK;
-    last = now;
-    terminal_duration((now - s->started) * (1 - share) / share, left, sizeof left);
+    const double speed = (rows - s->started_rows) / (now - s->started);
+    s->shown = now;
+    terminal_duration((s->height - rows) / speed, left, sizeof left);
     snprintf(text, sizeof text, "%s: %.1f %%, %.1f Mpixel/s, %s left", rt_path_name(s->path),
-             100 * share, 1e-6 * rows * s->width / (now - s->started), left);
+             100.0 * rows / s->height, 1e-6 * speed * s->width, left);
     terminal_work(text);
     return RT_OK;
 }
@@ -159,6 +167,8 @@ end:
 static rt_status finish_outputs(struct segmenting *s, const struct segment_paths *paths)
 {
     rt_status status = RT_OK;
+    if (s->raster)
+        terminal_work("completing the files");
     if (s->labels)
         RT_TRY(rt_raster_complete(s->labels));
     if (s->probabilities)
