@@ -217,7 +217,7 @@ static rt_status read_values(struct rt_raster *raster, int c, const struct rt_wi
 static uint8_t squeeze(float value, double low, double high)
 {
     const double scaled = 255 * ((double)value - low) / (high - low);
-    return scaled >= 255 ? 255 : scaled > 0 ? (uint8_t)(scaled + 0.5) : 0; /* no number: 0 */
+    return scaled >= 255 ? 255 : scaled > 0 ? (uint8_t)lround(scaled) : 0; /* no number: 0 */
 }
 
 /* One band of the window; in valid the pixels become 1 that have data. */
