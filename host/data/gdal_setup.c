@@ -81,8 +81,24 @@ static void close_systems(void)
     CSLDestroy(prefixes);
 }
 
+/* GDAL loses the file systems that are replaced; LeakSanitizer would tell of them. */
+#ifdef __has_feature
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer)
+#include <sanitizer/lsan_interface.h>
+#define LOSSES_BEGIN() __lsan_disable()
+#define LOSSES_END() __lsan_enable()
+#else
+#define LOSSES_BEGIN() ((void)0)
+#define LOSSES_END() ((void)0)
+#endif
+
 static void set_up(void)
 {
+    LOSSES_BEGIN();
     GDALAllRegister();
     for (size_t i = 0; i < RT_COUNT(far_drivers); i++) {
         GDALDriverH driver = GDALGetDriverByName(far_drivers[i]);
@@ -95,6 +111,7 @@ static void set_up(void)
     CPLHTTPSetFetchCallback(refuse_fetch, NULL);
     CPLSetConfigOption("GDAL_VRT_ENABLE_PYTHON", "NO");
     GDALSetCacheMax64(CACHE_BYTES);
+    LOSSES_END();
 }
 
 static void CPL_STDCALL hear(CPLErr class, CPLErrorNum number, const char *message)
