@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "retort/exchange.h"
 #include "run_device.h"
 #include "short_run.h"
 
@@ -124,6 +126,72 @@ static void so_may_every_one_of_the_json_library(void **state)
     check_run(true);
 }
 
+/* --- an exported file ----------------------------------------------------------------------- */
+
+static rt_status export_again(const struct rt_model *model, const char *path)
+{
+    const struct rt_export_options options = {.format = "onnx", .resolution = 0.3};
+    remove(path);
+    return rt_model_export(model, path, &options);
+}
+
+/* The library may get along without an allocation; the file then is what it should be. */
+static int check_export(const struct rt_model *model, const char *path, const char *good,
+                        size_t size)
+{
+    int wrong = 0;
+    for (long count = 0;; count++) {
+        char *bytes = NULL;
+        size_t got = 0;
+        fail_after(count);
+        rt_status status = export_again(model, path);
+        left = -1;
+        if (!failed) {
+            assert_true(count > 5);
+            return wrong;
+        }
+        if (status != RT_OK && rt_path_exists(path))
+            wrong += complain(count, path, "is there in spite of the failure");
+        if (status == RT_OK && (rt_file_read(path, 1 << 20, &bytes, &got) != RT_OK || got != size ||
+                                memcmp(bytes, good, size) != 0))
+            wrong += complain(count, path, "is not what it should be");
+        if (!of_json && status != RT_ERROR_MEMORY)
+            wrong += complain(count, rt_status_name(status), rt_error_message());
+        free(bytes);
+    }
+}
+
+static void every_allocation_of_an_export_may_fail(void **state)
+{
+    (void)state;
+    const struct rt_model_info info = {
+        .network = "unet:2,depth=1,up=nearest,norm=batch",
+        .channels = 3,
+        .palette = *rt_palette_builtin("synth"),
+        .scaling = {.mode = RT_SCALING_PATCH},
+        .patch = 64,
+    };
+    struct rt_model *model;
+    char *path = test_path(folder, "model.onnx"), *good;
+    size_t size;
+    NEED_DEVICE();
+    assert_ok(rt_model_create(&model, device, &info, 1));
+    rt_status status = export_again(model, path);
+    if (status == RT_OK) {
+        assert_ok(rt_file_read(path, 1 << 20, &good, &size));
+        for (int json = 0; json < 2; json++) {
+            of_json = json;
+            assert_int_equal(check_export(model, path, good, size), 0);
+        }
+        free(good);
+    }
+    rt_model_destroy(model);
+    free(path);
+    if (status == RT_ERROR_UNSUPPORTED)
+        skip(); /* this build writes no ONNX */
+    assert_ok(status);
+}
+
 static int start(void **state)
 {
     left = -1;
@@ -136,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_allocation_of_a_run_may_fail),
         cmocka_unit_test(so_may_every_one_of_the_json_library),
+        cmocka_unit_test(every_allocation_of_an_export_may_fail),
     };
     return cmocka_run_group_tests(tests, start, close_device);
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/lock.h"
@@ -16,6 +17,7 @@
 #include "base/random.h"
 #include "base/real.h"
 #include "base/size.h"
+#include "base/word.h"
 #include "data_files.h"
 
 static void errors_carry_a_sentence(void **state)
@@ -104,6 +106,61 @@ static void sizes_are_read_and_told(void **state)
         assert_fails(rt_size_parse("--x", wrong[i], &bytes), RT_ERROR_ARGUMENT, "--x takes a size");
         assert_int_equal(bytes, 7);
     }
+}
+
+static void times_are_told(void **state)
+{
+    (void)state;
+    static const struct {
+        double seconds;
+        const char *told;
+    } times[] = {
+        {0, "0 s"},          {0.352, "0.35 s"},   {3.21, "3.2 s"},     {9.96, "10 s"},
+        {59.4, "59 s"},      {59.6, "1 min 0 s"}, {200, "3 min 20 s"}, {3599, "59 min 59 s"},
+        {3600, "1 h 0 min"}, {3719, "1 h 2 min"}, {86399, "1 d 0 h"},  {100000, "1 d 3 h"},
+        {-1, "?"},           {NAN, "?"},          {INFINITY, "?"},
+    };
+    for (size_t i = 0; i < RT_COUNT(times); i++) {
+        char told[RT_DURATION_TEXT];
+        assert_string_equal(rt_duration_text(told, times[i].seconds), times[i].told);
+    }
+}
+
+static void misspelt_words_are_guessed(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"train", "tune", "temperature", "batch",
+                                        "ce",    "dice", NULL};
+    static const struct {
+        const char *text, *meant; /* NULL: none comes near */
+    } cases[] = {
+        {"trian", "train"},
+        {"TRAIN", "train"},
+        {"temp", "temperature"},
+        {"batch-size", "batch"},
+        {"tun", "tune"},
+        {"temprature", "temperature"},
+        {"dcie", "dice"},
+        {"mse", NULL},
+        {"x", NULL},
+        {"", NULL},
+        {"quite-another", NULL},
+        {"rtain", "train"},
+    };
+    for (size_t i = 0; i < RT_COUNT(cases); i++) {
+        const char *meant = rt_word_closest_of(cases[i].text, words);
+        if (cases[i].meant)
+            assert_string_equal(meant ? meant : "nothing", cases[i].meant);
+        else
+            assert_null(meant);
+    }
+    char text[RT_WORD_MEANT], longest[200] = "";
+    memset(longest, 'a', sizeof longest - 1);
+    const char *const huge[] = {longest, NULL};
+    assert_string_equal(rt_word_meant(text, "--", "json"), "; did you mean --json?");
+    assert_string_equal(rt_word_meant(text, "--", NULL), "");
+    assert_string_equal(rt_word_closest_of(longest, words) ? "some" : "none", "none");
+    assert_null(rt_word_closest_of("x", huge));
 }
 
 /* Known answers of the paper's reference implementation for philox4x32-10. */
@@ -308,6 +365,8 @@ int main(void)
         cmocka_unit_test(functions_of_real_numbers),
         cmocka_unit_test(allocation_sizes_are_checked),
         cmocka_unit_test(sizes_are_read_and_told),
+        cmocka_unit_test(times_are_told),
+        cmocka_unit_test(misspelt_words_are_guessed),
         cmocka_unit_test(philox_known_answers),
         cmocka_unit_test(hash_known_answers),
         cmocka_unit_test(random_sequences),

@@ -82,7 +82,7 @@ def operations_stand_beside_the_roof():
 
 def the_tables_name_their_columns():
     text, _ = checks.run(RETORT, *SMALL)
-    for word in ("images/s", "GFLOPS", "GB/s", "% of peak", "% of roof", "device MiB",
+    for word in ("images/s", "GFLOPS", "GB/s", "% of peak", "% of roof", " MiB",
                  "not the standard workload", "conv2d forward 4x32x32") + tuple(CASES):
         assert word in text, "'%s' is not in\n%s" % (word, text)
     heads = [line for line in text.splitlines() if line.endswith("% of roof")]

@@ -79,7 +79,11 @@ static void wrong_names_are_told(void **state)
     assert_int_equal(retort("train --out x --model resnet:18"), 2);
     assert_said("resnet:18");
     assert_int_equal(retort("train --out x --model unet:2,depht=2"), 2);
-    assert_said("depht");
+    assert_said("there is no option 'depht'; did you mean depth?");
+    assert_int_equal(retort("train --out x --model unet:2,up=neares"), 2);
+    assert_said("not 'neares'; did you mean nearest?");
+    assert_int_equal(retort("train --out x --device cup"), 2);
+    assert_said("no device is called 'cup'; did you mean cpu?");
     assert_int_equal(retort("train --out x --device nosuch"), 2);
     assert_said("no device is called 'nosuch'");
     assert_int_equal(retort("train --out x --data /nowhere"), 1);
@@ -233,7 +237,7 @@ static void a_full_disk_keeps_the_checkpoint(void **state)
                            "saved/$f.safetensors || exit 1; done"),
                      0);
     assert_string_equal(program_output, "best.safetensors\nconfig.json\nlast.safetensors\n"
-                                        "log.csv\nloss.gp\nloss.png\n"
+                                        "log.csv\nlog.jsonl\nloss.gp\nloss.png\n"
                                         "state.safetensors\n");
     assert_int_equal(shell("%s --epochs 2 --resume", train), 0);
 }

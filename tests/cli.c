@@ -25,6 +25,14 @@ static void wrong_usage_is_told(void **state)
     assert_said("has no option -j");
     assert_int_equal(retort("devices --json=1"), 2);
     assert_said("--json takes no value");
+    assert_int_equal(retort("help trian"), 2);
+    assert_said("did you mean train?");
+    assert_int_equal(retort("tune-candidat"), 2); /* what is not for users is not proposed */
+    assert_said("there is no command 'tune-candidat'; did you mean tune?");
+    assert_int_equal(retort("--quiet train"), 2);
+    assert_said("the command comes first, then its options: retort COMMAND --quiet");
+    assert_int_equal(retort("completion fsh"), 2);
+    assert_said("did you mean fish?");
     assert_int_equal(retort("devices surplus"), 2);
     assert_said("'surplus'");
 }
@@ -42,7 +50,15 @@ static void values_are_checked(void **state)
         {"train --out x --lr fast", "--lr takes a number, not 'fast'"},
         {"train --out x --lr nan", "--lr takes a number, not 'nan'"},
         {"train --out x --seed -1", "--seed takes a whole number from 0 to 2^64 - 1, not '-1'"},
-        {"train --out x --loss mse", "--loss takes ce|dice|focal|dice+focal, not 'mse'"},
+        {"train --out x --loss mse", "--loss takes ce|dice|focal|dice+focal, not 'mse'\n"},
+        {"train --out x --loss dcie", "not 'dcie'; did you mean dice?"},
+        {"train --out --epochs 3", "--out needs a value, but --epochs follows"},
+        {"train --out x --learnin 3", "train has no option --learnin; see"},
+        {"train --out x --batch-size 3", "did you mean --batch?"},
+        {"train --out x --temp 3", "train has no option --temp; see"},
+        {"distill --out x --temp 3", "did you mean --temperature?"},
+        {"train --out x --epochs -3", "--epochs is -3, but must be from 1"},
+        {"train -5", "train does not know what to do with '-5'"},
         {"train --out x --conv=fast",
          "--conv takes auto|direct|gemm|winograd|tiled|winograd2|winograd4, not 'fast'"},
         {"train --out x --math right", "--math takes fast|exact, not 'right'"},
@@ -50,13 +66,32 @@ static void values_are_checked(void **state)
         {"train --out x --memory-limit lots", "--memory-limit takes a size such as 800M"},
         {"train --out x --alpha 1", "train has no option --alpha"},
         {"distill --out x", "distill needs --teacher"},
-        {"predict --model x --out y", "predict needs more arguments"},
+        {"predict --model x --out y", "predict needs IMAGE: retort predict"},
+        {"predict --model '' --out y p.png", "--model is empty, but takes FILE"},
+        {"completion", "completion needs SHELL: retort completion SHELL"},
         {"data a b", "data does not know what to do with 'b'"},
-        {"data /nowhere/at/all", "/nowhere/at/all"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        int status = retort("%s", wrong[i].arguments);
-        assert_int_equal(status, i + 1 < sizeof wrong / sizeof *wrong ? 2 : 1);
+        assert_int_equal(retort("%s", wrong[i].arguments), 2);
+        assert_said(wrong[i].message);
+    }
+}
+
+static void data_that_is_not_there_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arguments, *message;
+    } wrong[] = {
+        {"data /nowhere/at/all",
+         "cannot read the folder /nowhere/at/all: there is none; the data is a folder or synth"},
+        {"data sinth:4", "cannot read the folder sinth:4: there is none; did you mean synth?"},
+        {"data /dev/null", "cannot read the folder /dev/null: it is a file"},
+        {"data synth --palette x", "cannot use the palette x"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(retort("%s", wrong[i].arguments),
+                         i + 1 < sizeof wrong / sizeof *wrong ? 1 : 2);
         assert_said(wrong[i].message);
     }
 }
@@ -64,14 +99,17 @@ static void values_are_checked(void **state)
 static void every_command_explains_itself(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"devices", "data",    "train",  "distill",
-                                           "eval",    "predict", "report", "tune"};
+    static const char *const commands[] = {"devices", "data",    "train",     "distill",
+                                           "eval",    "predict", "report",    "tune",
+                                           "bench",   "doctor",  "completion"};
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char usage[64];
         snprintf(usage, sizeof usage, "usage: retort %s ", commands[i]);
         assert_int_equal(retort("%s --help", commands[i]), 0);
         assert_said(usage);
         assert_int_equal(retort("help %s", commands[i]), 0);
+        assert_said(usage);
+        assert_int_equal(retort("%s -h", commands[i]), 0);
         assert_said(usage);
     }
     retort("train --help");
@@ -86,6 +124,8 @@ static void help_and_version(void **state)
     assert_int_equal(retort("--version"), 0);
     assert_said("retort ");
     assert_int_equal(retort("help"), 0);
+    assert_said("show the OpenCL devices");
+    assert_int_equal(retort("-h"), 0);
     assert_said("show the OpenCL devices");
 }
 
@@ -116,9 +156,13 @@ static void devices_as_json(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wrong_usage_is_told),           cmocka_unit_test(values_are_checked),
-        cmocka_unit_test(every_command_explains_itself), cmocka_unit_test(help_and_version),
-        cmocka_unit_test(output_that_cannot_be_written), cmocka_unit_test(devices_as_json),
+        cmocka_unit_test(wrong_usage_is_told),
+        cmocka_unit_test(values_are_checked),
+        cmocka_unit_test(every_command_explains_itself),
+        cmocka_unit_test(help_and_version),
+        cmocka_unit_test(output_that_cannot_be_written),
+        cmocka_unit_test(devices_as_json),
+        cmocka_unit_test(data_that_is_not_there_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

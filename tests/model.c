@@ -95,7 +95,7 @@ static void wrong_specifications_are_explained(void **state)
     (void)state;
     static const char *const cases[][2] = {
         {"", "the only kind of network is unet"},
-        {"unet", "the only kind of network is unet"},
+        {"unet", "it tells no width W, as unet:16 does"},
         {"resnet:18", "the only kind of network is unet"},
         {"unet:", "W is a whole number from 1 to 1024, not ''"},
         {"unet:0", "W is a whole number from 1 to 1024, not '0'"},
@@ -103,7 +103,8 @@ static void wrong_specifications_are_explained(void **state)
         {"unet:16x", "not '16x'"},
         {"unet:99999999999999999999", "W is a whole number"},
         {"unet:16,", "'' is no option with a value"},
-        {"unet:16,deep=3", "there is no option 'deep'"},
+        {"unet:16,deep=3", "there is no option 'deep'; its"},
+        {"unet:16,dpeth=3", "there is no option 'dpeth'; did you mean depth?; its form"},
         {"unet:16,depth=9", "depth is a whole number from 1 to 8, not '9'"},
         {"unet:16,up=cubic", "up is one of transpose, nearest, bilinear, not 'cubic'"},
         {"unet:16,norm=", "norm is one of none, batch, not ''"},
@@ -609,7 +610,7 @@ static void large_images_are_tiled(void **state)
     free(predict(model, &image, 0));
     free(predict(model, &image, 7));
     assert_fails(rt_model_predict(model, &image, 8, NULL), RT_ERROR_ARGUMENT, "less than half");
-    assert_fails(rt_model_predict(model, &image, -1, NULL), RT_ERROR_ARGUMENT, "at least 0");
+    assert_fails(rt_model_predict(model, &image, -2, NULL), RT_ERROR_ARGUMENT, "at least 0");
     rt_image_finish(&image);
     rt_model_destroy(model);
     rt_device_close(device);

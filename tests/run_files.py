@@ -19,6 +19,10 @@ def is_whole(path):
     if path.name == "log.csv":
         rows = content.decode().splitlines()
         return content.endswith(b"\n") and all(row.count(",") == 7 for row in rows)
+    if path.suffix == ".jsonl":
+        rows = content.decode().splitlines()
+        return content.endswith(b"\n") and [json.loads(row)["epoch"] for row in rows] == list(
+            range(1, len(rows) + 1))
     if path.suffix == ".json":
         return isinstance(json.loads(content), dict)
     return True
@@ -30,6 +34,20 @@ def expect_whole_files(run):
             assert is_whole(path), "%s is half-written" % path
 
 
+def expect_same_logs(run):
+    """log.jsonl says what log.csv does, and when."""
+    header, *rows = (run / "log.csv").read_text().splitlines()
+    events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert len(rows) == len(events) > 0, "%d rows, %d events" % (len(rows), len(events))
+    names, times = header.split(","), []
+    for row, event in zip(rows, events):
+        assert list(event) == names + ["wall_time"], event
+        for name, text in zip(names, row.split(",")):
+            assert event[name] == (None if "n" in text else float(text)), "%s: %s" % (row, event)
+        times.append(event["wall_time"])
+    assert times == sorted(times) and times[0] > 1.7e9, times
+
+
 def expect_same_run(run, other):
     """The same bits in all but the times."""
     for name in ("best.safetensors", "last.safetensors"):
@@ -37,6 +55,7 @@ def expect_same_run(run, other):
     logs = [[row.split(",")[:5] for row in (folder / "log.csv").read_text().splitlines()]
             for folder in (run, other)]
     assert logs[0] == logs[1], "log.csv differs"
+    expect_same_logs(run)
     verdicts = [json.loads((folder / "eval" / "metrics.json").read_text())["confusion"]
                 for folder in (run, other)]
     assert verdicts[0] == verdicts[1], "the verdicts differ"

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,7 @@ static void broken_headers_are_refused(void **state)
         {"{\"__metadata__\":3}", 0, "metadata is not an object"},
         {"{\"__metadata__\":{\"a\":3}}", 0, "not a text"},
         {"{\"a\":3}", 0, "tensor a lacks"},
-        {"{\"a\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "not of type F32"},
+        {"{\"a\":{\"dtype\":\"I16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, "not of type F32"},
         {"{\"a\":" ENTRY("[1]", "[0]") "}", 4, "lacks"},
         {"{\"a\":" ENTRY("[1]", "[4,0]") "}", 4, "not in order"},
         {"{\"a\":" ENTRY("[1]", "[-4,0]") "}", 4, "not in order"},
@@ -134,6 +135,45 @@ static void broken_headers_are_refused(void **state)
     struct rt_safetensors file;
     write_bytes("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10);
     assert_fails(rt_safetensors_read(&file, path), RT_ERROR_FORMAT, "first 8 bytes");
+}
+
+/* The numbers that others' files may hold, as floats. */
+static void types_become_floats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        int bytes;
+        uint64_t word;
+        float value;
+    } cases[] = {
+        {"F16", 2, 0x3c00, 1},
+        {"F16", 2, 0xc100, -2.5f},
+        {"F16", 2, 0x7bff, 65504},
+        {"F16", 2, 0x8001, -0x1p-24f},
+        {"F16", 2, 0x03ff, 1023 * 0x1p-24f},
+        {"F16", 2, 0xfc00, -INFINITY},
+        {"BF16", 2, 0x3f80, 1},
+        {"BF16", 2, 0xc2f7, -123.5f},
+        {"F64", 8, 0x3fb999999999999a, 0.1f},
+        {"I64", 8, 42, 42},
+        {"I64", 8, 0xffffffffffffffff, -1},
+        {"F32", 4, 0x3dcccccd, 0.1f},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rt_safetensors file;
+        char bytes[256] = {0};
+        int length = snprintf(bytes + 8, sizeof bytes - 8,
+                              "{\"a\":{\"dtype\":\"%s\",\"shape\":[1],\"data_offsets\":[0,%d]}}",
+                              cases[i].type, cases[i].bytes);
+        bytes[0] = (char)length;
+        for (int k = 0; k < cases[i].bytes; k++)
+            bytes[8 + length + k] = (char)(cases[i].word >> 8 * k);
+        write_bytes(bytes, (size_t)(8 + length + cases[i].bytes));
+        assert_ok(rt_safetensors_read(&file, path));
+        assert_true(file.entries[0].data[0] == cases[i].value);
+        rt_safetensors_finish(&file);
+    }
 }
 
 static void damaged_files_are_refused_or_read(void **state)
@@ -172,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read),
+        cmocka_unit_test(types_become_floats),
         cmocka_unit_test(data_is_aligned_in_the_file),
         cmocka_unit_test(broken_headers_are_refused),
         cmocka_unit_test(damaged_files_are_refused_or_read),

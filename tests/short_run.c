@@ -9,7 +9,8 @@
 #include "base/file.h"
 #include "data_files.h"
 
-const char *const run_file_names[RUN_FILES] = {"config.json", "log.csv", "best.safetensors",
+const char *const run_file_names[RUN_FILES] = {"config.json",      "log.csv",
+                                               "log.jsonl",        "best.safetensors",
                                                "last.safetensors", "state.safetensors"};
 
 void keep_run(struct kept_run *kept, const char *run)

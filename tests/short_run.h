@@ -15,7 +15,7 @@ struct rt_train_options short_run(const char *data, const char *out);
 char *write_short_data(const char *folder);
 
 /* The content of a run's files. */
-enum run_file { CONFIG, LOG, BEST, LAST, STATE, RUN_FILES };
+enum run_file { CONFIG, LOG, EVENTS, BEST, LAST, STATE, RUN_FILES };
 extern const char *const run_file_names[RUN_FILES];
 
 struct kept_run {

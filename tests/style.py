@@ -18,9 +18,10 @@ LAYERS = {
     "graph": ["ops", "device", "base"],
     "data": ["base"],
     "model": ["graph", "data", "ops", "device", "base"],
-    "learn": ["model", "data", "graph", "ops", "device", "base"],
-    "report": ["learn", "model", "data", "base"],
-    "cli": ["report", "learn", "model", "data", "graph", "ops", "device", "base"],
+    "exchange": ["model", "graph", "data", "ops", "device", "base"],
+    "learn": ["exchange", "model", "data", "graph", "ops", "device", "base"],
+    "report": ["learn", "exchange", "model", "data", "base"],
+    "cli": ["report", "learn", "exchange", "model", "data", "graph", "ops", "device", "base"],
 }
 LONGEST_FILE = 700
 LONGEST_FUNCTION = 70

@@ -176,9 +176,11 @@ rt_status rt_folder_create(const char *path)
         *slash = '/';
     }
     free(parent);
-    if (mkdir(path, 0777) != 0 && !(errno == EEXIST && rt_path_is_folder(path)))
-        return fail_errno("create the folder", path);
-    return RT_OK;
+    if (mkdir(path, 0777) == 0 || (errno == EEXIST && rt_path_is_folder(path)))
+        return RT_OK;
+    if (errno == EEXIST)
+        return rt_fail(RT_ERROR_IO, "cannot create the folder %s: it is a file", path);
+    return fail_errno("create the folder", path);
 }
 
 bool rt_path_exists(const char *path)

@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -10,6 +11,11 @@ void rt_json_append(json_t **array, json_t *item)
         return;
     json_decref(*array);
     *array = NULL;
+}
+
+json_t *rt_json_number(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 rt_status rt_json_text(char **text, const json_t *value, size_t flags)

@@ -10,6 +10,9 @@
  * array is released and becomes NULL, with which json_pack fails; a NULL array stays so. */
 void rt_json_append(json_t **array, json_t *item);
 
+/* A number; null for one that JSON has no word for (nan, inf). NULL: out of memory. */
+json_t *rt_json_number(double value);
+
 /* The value as text, released by free(); json_dumps may leave out a word when memory is short.
  * Errors: MEMORY, also for a NULL value. */
 rt_status rt_json_text(char **text, const json_t *value, size_t flags);

@@ -40,6 +40,11 @@ static void add_options(struct command_line *line, struct bench_settings *settin
 
 rt_status run_bench(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Keep the results of the standard workload", "retort bench --json > HERE.json"},
+        {"Time a network of your own", "retort bench --model unet:32 --batch 4 --steps 3"},
+        {NULL, NULL},
+    };
     rt_status status = RT_OK;
     struct bench_report report = {.settings = standard};
     struct rt_device *device = NULL;
@@ -52,6 +57,8 @@ rt_status run_bench(int argc, char **argv)
                  "device can do at most, which is measured too. Data are random. Without options\n"
                  "it is the workload '" BENCH_WORKLOAD "', whose results compare across machines\n"
                  "with tools/bench-compare.",
+        .examples = examples,
+        .see = "tune devices doctor",
     };
     add_options(&line, &report.settings, &json);
     add_device_options(&line, &choice);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <sys/utsname.h>
 
+#include "base/size.h"
 #include "cli/bench.h"
 #include "cli/common.h"
 #include "learn/names.h"
@@ -42,17 +43,18 @@ static void print_heading(const struct bench_report *report)
 
 static void print_cases(const struct bench_report *report)
 {
+    char size[RT_SIZE_TEXT];
     printf("%-20s %10s %10s %10s %10s %12s\n", "", "s/step", "images/s", "GFLOPS", "% of peak",
-           "device MiB");
+           "device");
     for (int i = 0; i < BENCH_CASES; i++) {
         const struct bench_result *r = &report->results[i];
         const double flops = per_second(r->cost.flops, r->seconds);
-        printf("%-20s %10.4f %10.2f %10.1f %10.1f %12.1f\n", r->name, r->seconds,
+        printf("%-20s %10.4f %10.2f %10.1f %10.1f %12s\n", r->name, r->seconds,
                images_per_second(report, r), 1e-9 * flops, 100 * flops / report->roof.flops,
-               (double)r->peak_device_bytes / (1 << 20));
+               rt_size_text(size, r->peak_device_bytes));
     }
-    printf("\npeak resident memory of the process: %.0f MiB\n",
-           (double)report->peak_resident_bytes / (1 << 20));
+    printf("\npeak resident memory of the process: %s\n",
+           rt_size_text(size, report->peak_resident_bytes));
 }
 
 /* Right-aligned, or a dash where nothing is known. */
@@ -147,14 +149,11 @@ rt_status bench_print_json(const struct bench_report *report)
     json_t *cases = json_array();
     for (int i = 0; i < BENCH_CASES; i++)
         json_array_append_new(cases, result_json(report, &report->results[i]));
-    json_t *root = json_pack(
-        "{ss sb so ss so so s{sf sf} sI so}", "workload", BENCH_WORKLOAD, "standard",
-        report->standard, "settings", settings_json(&report->settings), "retort", RETORT_VERSION,
-        "host", host_json(), "device", device_json(report->device), "roof", "gflops",
-        1e-9 * report->roof.flops, "gb_per_second", 1e-9 * report->roof.bytes,
-        "peak_resident_bytes", (json_int_t)report->peak_resident_bytes, "cases", cases);
-    int failed = !root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-    json_decref(root);
-    putchar('\n');
-    return failed ? rt_fail(RT_ERROR_MEMORY, "cannot write the benchmark as JSON") : RT_OK;
+    json_t *root =
+        json_pack("{ss sb so ss so so s{sf sf} sI so}", "workload", BENCH_WORKLOAD, "standard",
+                  report->standard, "settings", settings_json(&report->settings), "retort",
+                  RT_VERSION, "host", host_json(), "device", device_json(report->device), "roof",
+                  "gflops", 1e-9 * report->roof.flops, "gb_per_second", 1e-9 * report->roof.bytes,
+                  "peak_resident_bytes", (json_int_t)report->peak_resident_bytes, "cases", cases);
+    return print_json(root);
 }

@@ -7,8 +7,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/lock.h"
 #include "base/memory.h"
+#include "base/size.h"
 #include "cli/terminal.h"
 #include "learn/names.h"
 
@@ -23,9 +25,32 @@ void add_general_options(struct command_line *line)
     const struct option options[] = {
         OPTION_HEADING("General"),
         OPTION(OPTION_FLAG, "verbose", &terminal_verbose, .help = "say more"),
+        OPTION(OPTION_FLAG, "quiet", &terminal_quiet,
+               .help = "show no progress, and say nothing but results, warnings and errors"),
         OPTION(OPTION_FLAG, "help", &help, .help = "explain the command"),
     };
     command_line_add(line, options, RT_COUNT(options));
+}
+
+void add_json_option(struct command_line *line, bool *json)
+{
+    const struct option options[] = {
+        OPTION_HEADING("Output"),
+        OPTION(OPTION_FLAG, "json", json,
+               .help = "print the result as JSON on standard output, for another program"),
+    };
+    command_line_add(line, options, RT_COUNT(options));
+}
+
+rt_status print_json(json_t *value)
+{
+    char *text = NULL;
+    rt_status status = rt_json_text(&text, value, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
+    if (status == RT_OK)
+        puts(text);
+    free(text);
+    json_decref(value);
+    return status;
 }
 
 const char *const conv_names[] = {"auto",  "direct",    "gemm",      "winograd",
@@ -82,7 +107,8 @@ void add_data_options(struct command_line *line, struct rt_data_recipe *recipe,
         OPTION(OPTION_TEXT, "data", &recipe->source, .argument = "SRC",
                .help = "a folder of images and masks, or synth[:COUNT[,SEED]]"),
         OPTION(OPTION_TEXT, "palette", &recipe->palette, .argument = "FILE",
-               .help = "classes and colours, a JSON file; found if not given"),
+               .help = "classes and colours, a JSON file, or a built-in palette: dubai; found if "
+                       "not given"),
         OPTION(OPTION_CHOICE, "split", &recipe->split, .choices = rt_split_names,
                .help = "what is dealt to the held-out part: single patches, or whole images"),
         OPTION(OPTION_NUMBER, "validation", &recipe->validation, .argument = "SHARE", .least = 0,
@@ -151,10 +177,27 @@ void print_verdicts(const struct verdict *verdicts, int count)
            "labelled", "accuracy", "ms/image", "size");
     for (int i = 0; i < count; i++) {
         const struct verdict *v = &verdicts[i];
-        printf("%-18s %-*s %10zu %9.4f %9.4f %7.2f %% %9.2f %6.2f MB\n", v->role, width, v->network,
+        char size[RT_SIZE_TEXT];
+        printf("%-18s %-*s %10zu %9.4f %9.4f %7.2f %% %9.2f %9s\n", v->role, width, v->network,
                v->parameters, v->mean_iou, v->mean_iou_labelled, 100 * v->accuracy, v->milliseconds,
-               (double)v->bytes / 1e6);
+               rt_size_text(size, v->bytes));
     }
+}
+
+json_t *verdicts_json(const struct verdict *verdicts, int count)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < count; i++) {
+        const struct verdict *v = &verdicts[i];
+        rt_json_append(&list,
+                       json_pack("{ss ss sI sI so so so so}", "role", v->role, "network",
+                                 v->network, "parameters", (json_int_t)v->parameters, "bytes",
+                                 (json_int_t)v->bytes, "accuracy", rt_json_number(v->accuracy),
+                                 "mean_iou", rt_json_number(v->mean_iou), "mean_iou_labelled",
+                                 rt_json_number(v->mean_iou_labelled), "milliseconds_per_image",
+                                 rt_json_number(v->milliseconds)));
+    }
+    return list;
 }
 
 void print_what_was_shown(const struct rt_train_options *options)

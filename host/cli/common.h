@@ -7,8 +7,13 @@
 #include "cli/options.h"
 #include "retort/retort.h"
 
-/* --verbose and --help. */
+/* --verbose, --quiet and --help. */
 void add_general_options(struct command_line *line);
+
+/* --json, of commands that print JSON to standard output in the place of text. */
+void add_json_option(struct command_line *line, bool *json);
+/* Prints the value, which it owns, as JSON to standard output. Errors: MEMORY, also for NULL. */
+rt_status print_json(json_t *value);
 
 struct device_choice {
     const char *which;
@@ -53,6 +58,8 @@ struct verdict {
 rt_status judge(struct rt_device *device, const char *weights, const struct rt_data_recipe *recipe,
                 const char *folder, struct verdict *verdict);
 void print_verdicts(const struct verdict *verdicts, int count);
+/* An array of them; NULL: out of memory. */
+json_t *verdicts_json(const struct verdict *verdicts, int count);
 
 /* Says below the verdicts what the distilled student was shown that its twin was not, if anything.
  */

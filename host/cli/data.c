@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
@@ -72,33 +73,115 @@ static void print_problems(const struct rt_dataset *dataset, const struct rt_dat
         printf("  %s\n", survey->problems[i]);
 }
 
+/* --- JSON ----------------------------------------------------------------------------------- */
+
+static const char *format_colour(char text[8], const uint8_t rgb[3])
+{
+    snprintf(text, 8, "#%02X%02X%02X", rgb[0], rgb[1], rgb[2]);
+    return text;
+}
+
+static json_t *kinds_json(const struct rt_dataset_survey *survey)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < survey->kind_count; i++)
+        rt_json_append(&list, json_pack("{ss sI}", "kind", survey->kinds[i].kind, "images",
+                                        (json_int_t)survey->kinds[i].images));
+    return list;
+}
+
+static json_t *classes_json(const struct rt_palette *palette,
+                            const struct rt_dataset_survey *survey)
+{
+    json_t *list = json_array();
+    char colour[8];
+    for (int c = 0; c < palette->count; c++)
+        rt_json_append(&list, json_pack("{ss ss sI sb}", "name", palette->classes[c].name, "color",
+                                        format_colour(colour, palette->classes[c].rgb), "pixels",
+                                        (json_int_t)survey->class_pixels[c], "unlabeled",
+                                        c == palette->unlabeled));
+    return list;
+}
+
+static json_t *unknown_json(const struct rt_dataset_survey *survey)
+{
+    json_t *list = json_array();
+    char colour[8];
+    for (int i = 0; i < survey->unknown_count; i++)
+        rt_json_append(&list, json_pack("{ss sI sI}", "color",
+                                        format_colour(colour, survey->unknown[i].rgb), "pixels",
+                                        (json_int_t)survey->unknown[i].pixels, "masks",
+                                        (json_int_t)survey->unknown[i].images));
+    return list;
+}
+
+static json_t *problems_json(const struct rt_dataset *dataset,
+                             const struct rt_dataset_survey *survey)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < rt_dataset_problems(dataset); i++)
+        rt_json_append(&list, json_string(rt_dataset_problem(dataset, i)));
+    for (size_t i = 0; i < survey->problem_count; i++)
+        rt_json_append(&list, json_string(survey->problems[i]));
+    return list;
+}
+
+static json_t *survey_json(const char *source, const struct rt_dataset *dataset,
+                           const struct rt_dataset_survey *survey)
+{
+    const struct rt_palette *palette = rt_dataset_palette(dataset);
+    return json_pack("{ss sI s[ii] s[ii] so s{ss so} sI sI sI so so}", "data", source, "images",
+                     (json_int_t)survey->images, "width", survey->min_width, survey->max_width,
+                     "height", survey->min_height, survey->max_height, "masks", kinds_json(survey),
+                     "palette", "name", palette->name, "classes", classes_json(palette, survey),
+                     "pixels", (json_int_t)survey->pixels, "ignored_pixels",
+                     (json_int_t)survey->ignored_pixels, "unknown_colors_count",
+                     (json_int_t)survey->unknown_colours, "unknown_colors", unknown_json(survey),
+                     "problems", problems_json(dataset, survey));
+}
+
 rt_status run_data(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Look into a folder with images and masks folders anywhere below it",
+         "retort data PHOTOS"},
+        {"See what the drawn scenes are", "retort data synth:4"},
+        {NULL, NULL},
+    };
     rt_status status = RT_OK;
     struct rt_dataset *dataset = NULL;
     struct rt_dataset_survey survey = {0};
     struct rt_dataset_options source = {0};
     struct raster_choice views = {0};
+    bool json = false;
     struct command_line line = {
         .usage = "SRC",
         .about = "Reads every image and mask of a data set, a folder or synth[:COUNT[,SEED]], and\n"
                  "tells what is there: sizes, kinds of masks, classes, and whatever does not fit.",
+        .examples = examples,
+        .see = "train",
         .least = 1,
         .most = 1,
     };
     const struct option options[] = {
         OPTION_HEADING("Options"),
         OPTION(OPTION_TEXT, "palette", &source.palette, .argument = "FILE",
-               .help = "classes and colours, a JSON file; found if not given"),
+               .help = "classes and colours, a JSON file, or a built-in palette: dubai; found if "
+                       "not given"),
     };
     command_line_add(&line, options, RT_COUNT(options));
     add_raster_options(&line, &views);
+    add_json_option(&line, &json);
     add_general_options(&line);
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(rt_raster_view_parse(&source.view, views.bands, views.range));
     source.source = line.positionals.items[0];
     RT_TRY(rt_dataset_open(&dataset, &source));
     RT_TRY(rt_dataset_survey(dataset, &survey));
+    if (json) {
+        status = print_json(survey_json(source.source, dataset, &survey));
+        goto end;
+    }
     print_images(&survey);
     print_view(rt_dataset_view(dataset));
     print_classes(rt_dataset_palette(dataset), &survey);

@@ -28,7 +28,7 @@
 struct demo {
     struct rt_data_recipe recipe;
     const char *out;
-    bool force;
+    bool force, json;
     struct device_choice device;
     struct first_search search;
     char *teacher, *student, *control, *weights, *page; /* paths below out */
@@ -119,6 +119,9 @@ static rt_status run_chain(struct rt_device *device, struct demo *demo, size_t p
     RT_TRY(train_and_judge(device, &options, &verdicts[2]));
 
     RT_TRY(rt_report_html(demo->page, runs, (int)RT_COUNT(runs)));
+    if (demo->json)
+        return print_json(json_pack("{ss so}", "report", demo->page, "verdicts",
+                                    verdicts_json(verdicts, (int)RT_COUNT(verdicts))));
     print_verdicts(verdicts, (int)RT_COUNT(verdicts));
     print_what_was_shown(&options);
     printf("\nThe report is %s\n", demo->page);
@@ -128,6 +131,11 @@ end:
 
 rt_status run_demo(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Watch the whole chain on drawn scenes", "retort demo"},
+        {"The same on your own photos", "retort demo --data PHOTOS --out my-demo"},
+        {NULL, NULL},
+    };
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
     size_t patches;
@@ -139,6 +147,8 @@ rt_status run_demo(int argc, char **argv)
         .usage = "[--data SRC] [--out DIR] [--option VALUE ...]",
         .about = "Trains a teacher, the student alone and the student distilled, judges the three\n"
                  "and writes a report, in some minutes on two CPU cores.",
+        .examples = examples,
+        .see = "train distill report",
     };
     const struct option options[] = {
         OPTION_HEADING("Demo"),
@@ -149,6 +159,7 @@ rt_status run_demo(int argc, char **argv)
     };
     command_line_add(&line, options, RT_COUNT(options));
     add_first_search(&line, &demo.search);
+    add_json_option(&line, &demo.json);
     add_device_options(&line, &demo.device);
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(make_paths(&demo));

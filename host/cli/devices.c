@@ -4,15 +4,16 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/memory.h"
+#include "base/size.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "retort/device.h"
 
-#define MIB ((double)(1 << 20))
-
 static void print_device(const struct rt_device_info *info)
 {
+    char memory[RT_SIZE_TEXT], buffer[RT_SIZE_TEXT], cache[RT_SIZE_TEXT], local[RT_SIZE_TEXT];
     printf("%d  %s (%s%s)\n", info->index, info->name, info->integrated ? "integrated " : "",
            rt_device_type_name(info->type));
     printf("   platform        %d:%d, %s\n", info->platform, info->device, info->platform_name);
@@ -22,12 +23,12 @@ static void print_device(const struct rt_device_info *info)
     if (info->mhz > 0)
         printf(", up to %d MHz", info->mhz);
     printf("\n");
-    printf("   memory          %.0f MiB, one buffer up to %.0f MiB, %.4g MiB of cache\n",
-           (double)info->memory_bytes / MIB, (double)info->buffer_bytes / MIB,
-           (double)info->cache_bytes / MIB);
-    printf("   work-group      %zu work-items (%zu x %zu x %zu), %zu KiB of local memory\n",
+    printf("   memory          %s, one buffer up to %s, %s of cache\n",
+           rt_size_text(memory, info->memory_bytes), rt_size_text(buffer, info->buffer_bytes),
+           rt_size_text(cache, info->cache_bytes));
+    printf("   work-group      %zu work-items (%zu x %zu x %zu), %s of local memory\n",
            info->group_size, info->group_sizes[0], info->group_sizes[1], info->group_sizes[2],
-           info->local_bytes >> 10);
+           rt_size_text(local, info->local_bytes));
     printf("   float vectors   %d wide preferred, %d native\n", info->vector_width,
            info->native_vector_width);
     printf("   half precision  %s\n", info->fp16 ? "yes" : "no");
@@ -48,20 +49,21 @@ json_t *describe_device(const struct rt_device_info *info)
         "vector_width", info->vector_width, "native_vector_width", info->native_vector_width);
 }
 
-static rt_status print_json(const struct rt_device_info *devices, size_t count)
+static json_t *describe_all(const struct rt_device_info *devices, size_t count)
 {
     json_t *list = json_array();
-    int failed = !list;
-    for (size_t i = 0; i < count && !failed; i++)
-        failed = json_array_append_new(list, describe_device(&devices[i]));
-    failed = failed || json_dumpf(list, stdout, JSON_INDENT(2));
-    json_decref(list);
-    putchar('\n');
-    return failed ? rt_fail(RT_ERROR_MEMORY, "cannot write the devices as JSON") : RT_OK;
+    for (size_t i = 0; i < count; i++)
+        rt_json_append(&list, describe_device(&devices[i]));
+    return list;
 }
 
 rt_status run_devices(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"See what there is to compute with", "retort devices"},
+        {"Train on the second of them", "retort train --device 1 --out runs/teacher"},
+        {NULL, NULL},
+    };
     rt_status status = RT_OK;
     struct rt_device_info *devices = NULL;
     size_t count = 0;
@@ -70,6 +72,8 @@ rt_status run_devices(int argc, char **argv)
         .usage = "[--json]",
         .about = "Shows every OpenCL device with its limits. Other commands take one by its\n"
                  "number, platform:device, type or part of its name with --device.",
+        .examples = examples,
+        .see = "doctor bench tune",
     };
     const struct option options[] = {
         OPTION_HEADING("Options"),
@@ -80,7 +84,7 @@ rt_status run_devices(int argc, char **argv)
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(rt_device_list(&devices, &count));
     if (json)
-        RT_TRY(print_json(devices, count));
+        RT_TRY(print_json(describe_all(devices, count)));
     else if (count == 0)
         status = rt_fail(RT_ERROR_DEVICE, "no OpenCL device was found; install your GPU's OpenCL "
                                           "driver, or pocl-opencl-icd to use the CPU");

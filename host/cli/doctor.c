@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
+#include "base/word.h"
 #include "cli/commands.h"
 #include "cli/common.h"
 #include "cli/terminal.h"
@@ -81,8 +83,9 @@ static rt_status run_checks(struct doctor *doctor)
     RT_TRY(doctor_run_checks(doctor));
     while (find_hopeless(doctor) && doctor->setting_count < DOCTOR_SETTINGS) {
         const struct doctor_setting *next = &plainer[doctor->setting_count - 1];
-        printf("\nonce more, with vectors of %d and work-groups of %d\n", next->vector,
-               next->group);
+        if (!terminal_quiet)
+            printf("\nonce more, with vectors of %d and work-groups of %d\n", next->vector,
+                   next->group);
         doctor->settings[doctor->setting_count++] = *next;
         RT_TRY(doctor_run_checks(doctor));
     }
@@ -166,9 +169,25 @@ static rt_status check_names(const struct doctor *doctor)
     for (size_t i = 0; i < count; i++)
         if (doctor_wants(doctor, checks[i].what))
             return RT_OK;
-    return rt_fail(RT_ERROR_ARGUMENT,
-                   "there is no check whose name begins with '%s'; retort doctor shows them all",
-                   doctor->only);
+    char meant[RT_WORD_MEANT];
+    return rt_fail(
+        RT_ERROR_ARGUMENT,
+        "there is no check whose name begins with '%s'%s; retort doctor shows them all",
+        doctor->only,
+        rt_word_meant(meant, "",
+                      rt_word_closest(doctor->only, &checks[0].what, count, sizeof *checks)));
+}
+
+/* What cannot be written should fail before the work. */
+static rt_status check_writable(const char *path)
+{
+    struct rt_file_writer writer;
+    if (!path)
+        return RT_OK;
+    rt_status status = rt_file_begin(&writer, path);
+    if (status == RT_OK)
+        rt_file_abandon(&writer);
+    return status;
 }
 
 static rt_status examine(struct doctor *doctor, const char *json)
@@ -191,7 +210,8 @@ static rt_status examine(struct doctor *doctor, const char *json)
     doctor_print_verdict(doctor);
     if (json) {
         RT_TRY(doctor_write(doctor, json));
-        printf("%s is the report to attach to a bug\n", json);
+        if (!terminal_quiet)
+            printf("%s is the report to attach to a bug\n", json);
     }
     if (doctor->verdict == DOCTOR_UNFIT)
         status = rt_fail(RT_ERROR_DEVICE, "%s is not fit for training",
@@ -202,6 +222,12 @@ end:
 
 rt_status run_doctor(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Certify the device that would be trained on", "retort doctor"},
+        {"Write the report to attach to a bug", "retort doctor --device gpu --json doctor.json"},
+        {"Look at exact math alone", "retort doctor --only \"exact math\""},
+        {NULL, NULL},
+    };
     rt_status status = RT_OK;
     const char *which = NULL, *json = NULL;
     struct doctor doctor = {0};
@@ -225,6 +251,8 @@ rt_status run_doctor(int argc, char **argv)
             "kept in the device's profile (see retort help tune) for this device and driver, and\n"
             "all commands obey it until the doctor is asked again. --json writes the report to\n"
             "attach to a bug.",
+        .examples = examples,
+        .see = "devices tune bench",
     };
     const struct option options[] = {
         OPTION_HEADING("Options"),
@@ -239,6 +267,7 @@ rt_status run_doctor(int argc, char **argv)
     add_general_options(&line);
     RT_TRY(command_line_parse(&line, argc, argv));
     RT_TRY(check_names(&doctor));
+    RT_TRY(check_writable(json));
     RT_TRY(rt_device_open(&doctor.device, which));
     terminal_catch_interrupts();
     status = examine(&doctor, json);

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/size.h"
 #include "cli/common.h"
 #include "cli/doctor.h"
 #include "cli/terminal.h"
@@ -25,6 +27,8 @@ void doctor_print_device(const struct doctor *doctor)
 {
     const struct rt_device_info *info = rt_device_describe(doctor->device);
     const struct rt_quirk *quirk = NULL;
+    if (terminal_quiet)
+        return;
     printf("%s (%s), %s, driver %s\n\n", info->name, rt_device_type_name(info->type),
            info->platform_name, info->driver);
     printf("limits\n");
@@ -58,6 +62,8 @@ void doctor_print_row(const struct doctor_row *row)
     static const enum terminal_colour colours[] = {TERMINAL_GOOD, TERMINAL_BAD, TERMINAL_FAINT};
     static const char *const words[] = {"ok     ", "WRONG  ", "-      "};
     const char *variant = row->check->variant ? row->check->variant : "";
+    if (terminal_quiet && row->result != DOCTOR_WRONG)
+        return;
     printf("  %-25s %-9s %s ", row->check->what, variant,
            terminal_paint(colours[row->result], words[row->result]));
     if (row->result == DOCTOR_RIGHT)
@@ -69,14 +75,17 @@ void doctor_print_row(const struct doctor_row *row)
 
 void doctor_print_memory(const struct doctor *doctor)
 {
+    char size[RT_SIZE_TEXT], buffer[RT_SIZE_TEXT], time[RT_DURATION_TEXT];
     const struct rt_memory_trial *m = &doctor->memory;
     const struct rt_device_info *info = rt_device_describe(doctor->device);
-    printf("\nmemory\n  reported   %8.0f MiB, one buffer up to %.0f MiB\n",
-           (double)info->memory_bytes / MIB, (double)info->buffer_bytes / MIB);
-    printf("  tried      %8.0f MiB, one buffer of %.0f MiB\n", (double)m->tried / MIB,
-           (double)m->tried_buffer / MIB);
-    printf("  had        %8.0f MiB, one buffer of %.0f MiB, in %.1f s\n", (double)m->had / MIB,
-           (double)m->had_buffer / MIB, m->seconds);
+    if (terminal_quiet && !*doctor->memory_problem)
+        return;
+    printf("\nmemory\n  reported   %s, one buffer up to %s\n",
+           rt_size_text(size, info->memory_bytes), rt_size_text(buffer, info->buffer_bytes));
+    printf("  tried      %s, one buffer of %s\n", rt_size_text(size, m->tried),
+           rt_size_text(buffer, m->tried_buffer));
+    printf("  had        %s, one buffer of %s, in %s\n", rt_size_text(size, m->had),
+           rt_size_text(buffer, m->had_buffer), rt_duration_text(time, m->seconds));
     if (*m->why)
         printf("  %s\n", m->why);
     if (*doctor->memory_problem)
@@ -98,7 +107,8 @@ static void print_exact(const struct doctor *doctor)
 void doctor_print_verdict(const struct doctor *doctor)
 {
     const struct rt_replaced *replaced = rt_choices_replaced(rt_device_choices(doctor->device));
-    printf("\n");
+    if (!terminal_quiet)
+        printf("\n");
     if (doctor->verdict == DOCTOR_FIT)
         printf("verdict: %s\n",
                terminal_paint(TERMINAL_GOOD,
@@ -187,7 +197,7 @@ rt_status doctor_write(const struct doctor *doctor, const char *path)
     char *text = NULL;
     json_t *report = json_pack(
         "{s:i, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s}", "format", FORMAT_VERSION, "retort",
-        RETORT_VERSION, "device", describe_device(rt_device_describe(doctor->device)), "limits",
+        RT_VERSION, "device", describe_device(rt_device_describe(doctor->device)), "limits",
         limits_json(doctor), "quirks", quirks_json(doctor), "settings", settings_json(doctor),
         "memory", memory_json(doctor), "replaced",
         rt_replaced_json(rt_choices_replaced(rt_device_choices(doctor->device))), "verdict",

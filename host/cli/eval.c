@@ -9,6 +9,7 @@
 
 struct evaluation {
     const char *weights, *out;
+    bool json;
     struct rt_data_recipe recipe;
     struct device_choice device;
 };
@@ -16,11 +17,20 @@ struct evaluation {
 static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
 {
     struct raster_choice views = {0};
+    static const struct command_example examples[] = {
+        {"Judge a run's best weights on what its data holds out",
+         "retort eval --model runs/teacher/best.safetensors --out verdict"},
+        {"Judge them on other data, all of it", "retort eval --model runs/teacher/best.safetensors "
+                                                "--data OTHER --validation 0 --out verdict"},
+        {NULL, NULL},
+    };
     struct command_line line = {
         .usage = "--model FILE --out DIR [--data SRC] [--option VALUE ...]",
         .about = "Judges weights on the held-out part of the data: metrics.json, precision-recall\n"
                  "curves, the confusion matrix and segmented panels. For weights in a run folder,\n"
                  "the data and its split are by default those of the run.",
+        .examples = examples,
+        .see = "train distill report predict",
     };
     const struct option options[] = {
         OPTION_HEADING("Evaluation"),
@@ -31,6 +41,7 @@ static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
     };
     command_line_add(&line, options, RT_COUNT(options));
     add_data_options(&line, &evaluation->recipe, &views);
+    add_json_option(&line, &evaluation->json);
     add_device_options(&line, &evaluation->device);
     rt_status status = command_line_parse(&line, argc, argv);
     if (status == RT_OK)
@@ -51,6 +62,20 @@ static rt_status find_recipe(const char *weights, struct rt_data_recipe *recipe)
     return status;
 }
 
+/* All that was found, as it was written. */
+static rt_status print_metrics(const struct evaluation *evaluation)
+{
+    char *path = NULL;
+    rt_status status = rt_path_join(&path, evaluation->out, "metrics.json");
+    if (status < 0)
+        return status;
+    json_t *metrics = json_load_file(path, 0, NULL);
+    status = print_json(json_pack("{ss ss so}", "model", evaluation->weights, "out",
+                                  evaluation->out, "metrics", metrics));
+    free(path);
+    return status;
+}
+
 rt_status run_eval(int argc, char **argv)
 {
     rt_status status = RT_OK;
@@ -66,9 +91,14 @@ rt_status run_eval(int argc, char **argv)
         evaluation.recipe = of_run;
         RT_TRY(parse(&evaluation, argc, argv)); /* again: what is given goes before the run's */
     }
+    if (rt_path_exists(evaluation.out) && !rt_path_is_folder(evaluation.out))
+        RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "--out %s is a file: it takes a folder", evaluation.out));
     RT_TRY(open_device(&device, &evaluation.device));
     RT_TRY(judge(device, evaluation.weights, &evaluation.recipe, evaluation.out, &verdict));
-    print_verdicts(&verdict, 1);
+    if (evaluation.json)
+        status = print_metrics(&evaluation);
+    else
+        print_verdicts(&verdict, 1);
 end:
     rt_device_close(device);
     rt_data_recipe_finish(&of_run);

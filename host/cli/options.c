@@ -10,50 +10,16 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/size.h"
+#include "base/word.h"
+#include "cli/page.h"
+
+struct command_line_hook command_line_hook;
 
 void command_line_add(struct command_line *line, const struct option *options, size_t count)
 {
     assert(count <= (size_t)(OPTIONS_MAX - line->count));
     memcpy(line->options + line->count, options, count * sizeof *options);
     line->count += (int)count;
-}
-
-/* --- spelling ------------------------------------------------------------------------------- */
-
-/* The least number of letters inserted, removed or replaced that turn a into b (Levenshtein). */
-static size_t spelling_distance(const char *a, const char *b)
-{
-    size_t row[64], length = strlen(b);
-    if (length >= RT_COUNT(row))
-        return SIZE_MAX;
-    for (size_t j = 0; j <= length; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= length; j++) {
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            size_t shifted = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            row[j] = replaced < shifted ? replaced : shifted;
-        }
-    }
-    return row[length];
-}
-
-const char *closest_word(const char *text, const char *const *words, size_t count, size_t stride)
-{
-    const char *closest = NULL;
-    size_t best = strlen(text) / 3 + 2; /* this many changes make another word */
-    for (size_t i = 0; i < count; i++) {
-        const char *word = *(const char *const *)((const char *)words + i * stride);
-        size_t distance = word ? spelling_distance(text, word) : SIZE_MAX;
-        if (distance < best) {
-            best = distance;
-            closest = word;
-        }
-    }
-    return closest;
 }
 
 /* --- values --------------------------------------------------------------------------------- */
@@ -84,7 +50,7 @@ static rt_status parse_seed(const struct option *option, const char *text, uint6
     return RT_OK;
 }
 
-static void list_choices(const struct option *option, char *list, size_t size)
+void option_list_choices(const struct option *option, char *list, size_t size)
 {
     size_t length = 0;
     for (int i = 0; option->choices[i] && length < size; i++)
@@ -102,8 +68,19 @@ static rt_status parse_choice(const struct option *option, const char *text)
         }
     }
     char list[256];
-    list_choices(option, list, sizeof list);
-    return rt_fail(RT_ERROR_ARGUMENT, "--%s takes %s, not '%s'", option->name, list, text);
+    option_list_choices(option, list, sizeof list);
+    char meant[RT_WORD_MEANT];
+    return rt_fail(RT_ERROR_ARGUMENT, "--%s takes %s, not '%s'%s", option->name, list, text,
+                   rt_word_meant(meant, "", rt_word_closest_of(text, option->choices)));
+}
+
+/* An empty text names nothing, as of a variable that is not set. */
+static rt_status check_text(const struct option *option, const char *text)
+{
+    if (*text || argument_kind(option->argument ? option->argument : "") == ARGUMENT_DEVICE)
+        return RT_OK;
+    return rt_fail(RT_ERROR_ARGUMENT, "--%s is empty, but takes %s", option->name,
+                   option->argument ? option->argument : "a text");
 }
 
 static rt_status parse_value(const struct option *option, const char *text)
@@ -117,9 +94,11 @@ static rt_status parse_value(const struct option *option, const char *text)
         *(bool *)option->value = true;
         break;
     case OPTION_TEXT:
+        RT_TRY(check_text(option, text));
         *(const char **)option->value = text;
         break;
     case OPTION_TEXTS:
+        RT_TRY(check_text(option, text));
         texts = option->value;
         texts->items[texts->count++] = text;
         break;
@@ -149,7 +128,7 @@ end:
     return status;
 }
 
-/* --- help ----------------------------------------------------------------------------------- */
+/* --- what the tables say -------------------------------------------------------------------- */
 
 static void format_number(const struct option *option, double number, char *text, size_t size)
 {
@@ -157,8 +136,7 @@ static void format_number(const struct option *option, double number, char *text
         snprintf(text, size, "%g", number);
 }
 
-/* The value that stands, as the user would type it; "" where there is none. */
-static void format_default(const struct option *option, char *text, size_t size)
+void option_format_default(const struct option *option, char *text, size_t size)
 {
     unsigned choice;
     const char *word;
@@ -195,34 +173,39 @@ static void format_default(const struct option *option, char *text, size_t size)
     }
 }
 
-static void print_option(const struct option *option)
+enum argument_kind argument_kind(const char *word)
 {
-    char left[320], list[256], value[128];
-    const char *argument = option->argument;
-    if (option->choices) {
-        list_choices(option, list, sizeof list);
-        argument = list;
-    }
-    snprintf(left, sizeof left, "--%s %s", option->name, argument ? argument : "");
-    format_default(option, value, sizeof value);
-    printf("  %-24s%s  %s", left, strlen(left) > 24 ? "\n                          " : "",
-           option->help);
-    if (option->required)
-        printf(" (required)");
-    else if (value[0])
-        printf(" (default: %s)", value);
-    printf("\n");
+    static const struct {
+        const char *word;
+        enum argument_kind kind;
+    } kinds[] = {
+        {"FILE", ARGUMENT_FILE},       {"MODEL", ARGUMENT_FILE},  {"IMAGE", ARGUMENT_FILE},
+        {"DIR", ARGUMENT_FOLDER},      {"RUN", ARGUMENT_FOLDER},  {"SRC", ARGUMENT_DATA},
+        {"DEVICE", ARGUMENT_DEVICE},   {"NET", ARGUMENT_NETWORK}, {"NETWORK", ARGUMENT_NETWORK},
+        {"COMMAND", ARGUMENT_COMMAND}, {"SHELL", ARGUMENT_SHELL},
+    };
+    for (size_t i = 0; i < RT_COUNT(kinds); i++)
+        if (strcmp(word, kinds[i].word) == 0)
+            return kinds[i].kind;
+    return ARGUMENT_OTHER;
 }
 
-static void print_help(const struct command_line *line, const char *name)
+const char *command_line_operand(const struct command_line *line, char word[OPERAND_BYTES])
 {
-    printf("usage: retort %s %s\n\n%s\n", name, line->usage, line->about);
-    for (int i = 0; i < line->count; i++) {
-        if (line->options[i].name)
-            print_option(&line->options[i]);
-        else
-            printf("\n%s:\n", line->options[i].help);
+    bool of_option = false;
+    word[0] = 0;
+    for (const char *text = line->usage; line->most != 0 && *text; text += strspn(text, " ")) {
+        const bool bracket = *text == '[', option = text[bracket] == '-';
+        const size_t length = bracket ? strcspn(text, "]") + 1 : strcspn(text, " ");
+        if (!option && !of_option) {
+            const char *name = text + bracket;
+            snprintf(word, OPERAND_BYTES, "%.*s", (int)strcspn(name, ". ]"), name);
+            return word;
+        }
+        of_option = option && !bracket;
+        text += length;
     }
+    return word;
 }
 
 /* --- parsing -------------------------------------------------------------------------------- */
@@ -230,11 +213,12 @@ static void print_help(const struct command_line *line, const char *name)
 static rt_status fail_unknown(const struct command_line *line, const char *command,
                               const char *name)
 {
-    const char *closest =
-        closest_word(name, &line->options[0].name, (size_t)line->count, sizeof line->options[0]);
-    return rt_fail(RT_ERROR_ARGUMENT, "%s has no option --%s%s%s%s; see retort %s --help", command,
-                   name, closest ? "; did you mean --" : "", closest ? closest : "",
-                   closest ? "?" : "", command);
+    char meant[RT_WORD_MEANT];
+    rt_word_meant(meant, "--",
+                  rt_word_closest(name, &line->options[0].name, (size_t)line->count,
+                                  sizeof line->options[0]));
+    return rt_fail(RT_ERROR_ARGUMENT, "%s has no option --%s%s; see retort %s --help", command,
+                   name, meant, command);
 }
 
 /* One option at argv[*place], with its value there ("--name=value") or in the next argument. */
@@ -254,13 +238,18 @@ static rt_status parse_option(struct command_line *line, int argc, char **argv, 
     if (option->kind == OPTION_FLAG) {
         if (equals)
             return rt_fail(RT_ERROR_ARGUMENT, "--%s takes no value", name);
-        return parse_value(option, NULL);
+        return parse_value(option, "");
     }
     if (equals)
         return parse_value(option, equals + 1);
     if (*place + 1 == argc)
         return rt_fail(RT_ERROR_ARGUMENT, "--%s needs a value; see retort %s --help", name,
                        argv[0]);
+    if (strncmp(argv[*place + 1], "--", 2) == 0)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "--%s needs a value, but %s follows; a value that begins so is written "
+                       "--%s=VALUE",
+                       name, argv[*place + 1], name);
     return parse_value(option, argv[++*place]);
 }
 
@@ -272,9 +261,10 @@ static rt_status check_given(const struct command_line *line, const char *comman
             return rt_fail(RT_ERROR_ARGUMENT, "%s needs --%s; see retort %s --help", command,
                            line->options[i].name, command);
     int count = line->positionals.count;
+    char word[OPERAND_BYTES];
     if (count < line->least)
-        return rt_fail(RT_ERROR_ARGUMENT, "%s needs more arguments: retort %s %s", command, command,
-                       line->usage);
+        return rt_fail(RT_ERROR_ARGUMENT, "%s needs %s: retort %s %s", command,
+                       command_line_operand(line, word), command, line->usage);
     if (line->most >= 0 && count > line->most)
         return rt_fail(RT_ERROR_ARGUMENT, "%s does not know what to do with '%s': retort %s %s",
                        command, line->positionals.items[line->most], command, line->usage);
@@ -287,33 +277,63 @@ static rt_status collect(struct option_texts *texts, int argc)
     return rt_alloc(&texts->items, (size_t)argc, sizeof *texts->items);
 }
 
+/* Whether the explanation is asked for, by --help or, what options are not, by -h. */
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static bool is_negative_number(const char *text)
+{
+    return text[0] == '-' && text[1] >= '0' && text[1] <= '9';
+}
+
+static rt_status parse_all(struct command_line *line, int argc, char **argv, bool *given)
+{
+    bool options_end = false;
+    rt_status status = RT_OK;
+    for (int i = 1; i < argc && status == RT_OK; i++) {
+        if (options_end || argv[i][0] != '-' || argv[i][1] == 0)
+            line->positionals.items[line->positionals.count++] = argv[i];
+        else if (strcmp(argv[i], "--") == 0)
+            options_end = true;
+        else if (is_negative_number(argv[i]))
+            status = rt_fail(RT_ERROR_ARGUMENT, "%s does not know what to do with '%s'", argv[0],
+                             argv[i]);
+        else if (argv[i][1] != '-')
+            status = rt_fail(RT_ERROR_ARGUMENT,
+                             "%s has no option %s; options are spelt out: --name, see retort %s "
+                             "--help",
+                             argv[0], argv[i], argv[0]);
+        else
+            status = parse_option(line, argc, argv, &i, given);
+    }
+    return status;
+}
+
 rt_status command_line_parse(struct command_line *line, int argc, char **argv)
 {
     rt_status status = RT_OK;
     bool given[OPTIONS_MAX] = {false};
-    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            print_help(line, argv[0]);
-            exit(0);
-        }
+    if (command_line_hook.tables) {
+        command_line_hook.tables(command_line_hook.user, line, argv[0]);
+        return rt_fail(RT_ERROR_INTERRUPTED, "%s was not to run", argv[0]);
+    }
+    if (wants_help(argc, argv)) {
+        page_print(line, argv[0]);
+        exit(0);
     }
     RT_TRY(collect(&line->positionals, argc));
     for (int i = 0; i < line->count; i++)
         if (line->options[i].name && line->options[i].kind == OPTION_TEXTS)
             RT_TRY(collect(line->options[i].value, argc));
-    bool options_end = false;
-    for (int i = 1; i < argc; i++) {
-        if (options_end || argv[i][0] != '-' || argv[i][1] == 0)
-            line->positionals.items[line->positionals.count++] = argv[i];
-        else if (strcmp(argv[i], "--") == 0)
-            options_end = true;
-        else if (argv[i][1] != '-')
-            RT_TRY(rt_fail(RT_ERROR_ARGUMENT, "%s has no option %s; options are spelt out: --name",
-                           argv[0], argv[i]));
-        else
-            RT_TRY(parse_option(line, argc, argv, &i, given));
-    }
-    status = check_given(line, argv[0], given);
+    RT_TRY(parse_all(line, argc, argv, given));
+    RT_TRY(check_given(line, argv[0], given));
+    if (command_line_hook.parse_only)
+        status = rt_fail(RT_ERROR_INTERRUPTED, "%s was not to run", argv[0]);
 end:
     return status;
 }

@@ -50,10 +50,20 @@ struct option {
 
 #define OPTIONS_MAX 48
 
+/* Something to type, as it stands, and what for. */
+struct command_example {
+    const char *what;    /* "Train on your own photos" */
+    const char *command; /* "retort train --data PHOTOS --out runs/teacher" */
+};
+
 /* A subcommand's command line. */
 struct command_line {
-    const char *usage; /* what follows "retort CMD": "--model FILE IMAGE..." */
-    const char *about; /* a paragraph for --help */
+    /* What follows "retort CMD": "--model FILE IMAGE...". Where there are positional arguments, the
+     * first word that is of no option tells what they are; see argument_kind. */
+    const char *usage;
+    const char *about; /* paragraphs for --help, with an empty line between them; filled anew */
+    const struct command_example *examples; /* static, ends with NULLs; NULL: none */
+    const char *see;                        /* related commands, "train eval"; NULL: none */
     struct option options[OPTIONS_MAX];
     int count;
     int least, most; /* positional arguments; most < 0: any number */
@@ -64,12 +74,38 @@ struct command_line {
 void command_line_add(struct command_line *line, const struct option *options, size_t count);
 
 /* Reads the arguments that follow argv[0], the subcommand's name. --help prints what the tables
- * say and ends the program. Errors: ARGUMENT, naming the option and what it takes. */
+ * say and ends the program. Errors: ARGUMENT, naming the option and what it takes; INTERRUPTED (the
+ * command is not to run, see command_line_hook). */
 rt_status command_line_parse(struct command_line *line, int argc, char **argv);
 void command_line_finish(struct command_line *line);
 
-/* The word of `words`, each at `stride` bytes from the last, that is spelt most like `text`; NULL
- * where none comes near. */
-const char *closest_word(const char *text, const char *const *words, size_t count, size_t stride);
+/* For what explains commands instead of running them: what becomes of every command line. */
+extern struct command_line_hook {
+    /* Is handed the tables, before anything is read; NULL: they are read. */
+    void (*tables)(void *user, const struct command_line *line, const char *command);
+    void *user;
+    bool parse_only; /* the arguments are read and checked, and that is all */
+} command_line_hook;
+
+/* What the word for a value ("FILE", "RUN") says of it. */
+enum argument_kind {
+    ARGUMENT_OTHER,
+    ARGUMENT_FILE,
+    ARGUMENT_FOLDER,
+    ARGUMENT_DATA, /* a folder or "synth" */
+    ARGUMENT_DEVICE,
+    ARGUMENT_NETWORK,
+    ARGUMENT_COMMAND,
+    ARGUMENT_SHELL,
+};
+enum argument_kind argument_kind(const char *word);
+
+/* "a|b|c"; and the value that stands, as the user would type it, "" where there is none. */
+void option_list_choices(const struct option *option, char *list, size_t size);
+void option_format_default(const struct option *option, char *text, size_t size);
+
+/* The word for the positional arguments, "IMAGE"; "" where there are none. */
+#define OPERAND_BYTES 32
+const char *command_line_operand(const struct command_line *line, char word[OPERAND_BYTES]);
 
 #endif

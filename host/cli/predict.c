@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
@@ -16,7 +17,7 @@ struct prediction {
     const char *weights, *out;
     struct raster_choice views;
     struct segment_options options;
-    bool probabilities, polygons, force;
+    bool probabilities, polygons, force, json;
     struct device_choice device;
 };
 
@@ -106,6 +107,27 @@ end:
     return status;
 }
 
+/* A line of JSON, with the share of the pixels that each class has. */
+static rt_status print_line(const char *image, const char *mask, const struct rt_palette *palette,
+                            const struct segment_result *result)
+{
+    const int width = result->width, height = result->height;
+    const double pixels = (double)width * height;
+    char *text = NULL;
+    json_t *shares = json_array();
+    for (int c = 0; c < palette->count; c++)
+        rt_json_append(&shares, json_pack("{ss sf}", "name", palette->classes[c].name, "share",
+                                          (double)result->counts[c] / pixels));
+    json_t *line = json_pack("{ss ss si si so}", "image", image, "mask", mask, "width", width,
+                             "height", height, "classes", shares);
+    rt_status status = rt_json_text(&text, line, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    if (status == RT_OK)
+        puts(text);
+    free(text);
+    json_decref(line);
+    return status;
+}
+
 static rt_status prepare(const struct prediction *prediction, const struct option_texts *images,
                          struct segment_paths **paths)
 {
@@ -145,14 +167,20 @@ static rt_status run(const struct prediction *prediction, const struct option_te
     struct rt_device *device = NULL;
     struct rt_model *model = NULL;
     struct segment_paths *paths = NULL;
+    struct segment_result result;
     RT_TRY(prepare(prediction, images, &paths));
     RT_TRY(open_device(&device, &prediction->device));
     RT_TRY(rt_model_load(&model, device, prediction->weights));
     RT_TRY(rt_folder_create(prediction->out));
     terminal_catch_interrupts();
     for (int i = 0; i < images->count; i++) {
-        RT_TRY(segment_image(model, images->items[i], &prediction->options, &paths[i]));
-        print_paths(&paths[i]);
+        RT_TRY(segment_image(model, images->items[i], &prediction->options, &paths[i], &result));
+        if (prediction->json)
+            RT_TRY(print_line(images->items[i], paths[i].mask, &rt_model_describe(model)->palette,
+                              &result));
+        else
+            print_paths(&paths[i]);
+        fflush(stdout); /* another program may be waiting for it */
     }
 end:
     release_paths(paths, (size_t)images->count);
@@ -163,6 +191,15 @@ end:
 
 rt_status run_predict(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Segment a photo, into masks/PHOTO.png",
+         "retort predict --model runs/student/best.safetensors --out masks PHOTO.jpg"},
+        {"Segment a folder of them",
+         "retort predict --model runs/student/best.safetensors --out masks PHOTOS/*.jpg"},
+        {"Segment a GeoTIFF, and have its areas as polygons, too",
+         "retort predict --model runs/student/best.safetensors --out maps --polygons SCENE.tif"},
+        {NULL, NULL},
+    };
     struct prediction prediction = {.options.overlap = -1};
     struct command_line line = {
         .usage = "--model FILE --out DIR [--option VALUE ...] IMAGE...",
@@ -172,6 +209,8 @@ rt_status run_predict(int argc, char **argv)
             "rasters, too, window by window, so that they may be larger than the memory: the\n"
             "labels of SCENE.tif are DIR/SCENE.tif, with its projection, a colour table and the\n"
             "classes' names; pixels without data stay so.",
+        .examples = examples,
+        .see = "train distill eval",
         .least = 1,
         .most = -1,
     };
@@ -185,6 +224,8 @@ rt_status run_predict(int argc, char **argv)
         OPTION(OPTION_INT, "overlap", &o->overlap, .argument = "N", .least = 0, .most = 2048,
                .help = "pixels that neighbouring tiles share; an eighth of a tile if not given"),
         OPTION(OPTION_FLAG, "force", &prediction.force, .help = "replace masks that are there"),
+        OPTION(OPTION_FLAG, "json", &prediction.json,
+               .help = "print a line of JSON an image: its mask, its size, the classes' shares"),
     };
     const struct option rasters[] = {
         OPTION_HEADING("Rasters"),

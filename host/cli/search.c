@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/child.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/process.h"
@@ -127,11 +128,11 @@ end:
 
 static void show_place(const struct search *search, size_t place, double left)
 {
-    char text[RT_CHOICE_KEY_BYTES + 96], time[32] = "";
+    char text[RT_CHOICE_KEY_BYTES + 96], time[RT_DURATION_TEXT] = "";
     if (isfinite(left))
-        snprintf(time, sizeof time, ", %.0f s left", ceil(left));
-    snprintf(text, sizeof text, "tuning %zu/%zu%s: %s", place + 1, search->count, time,
-             search->parts[place].key);
+        rt_duration_text(time, ceil(left));
+    snprintf(text, sizeof text, "tuning %zu/%zu%s%s%s: %s", place + 1, search->count,
+             *time ? ", " : "", time, *time ? " left" : "", search->parts[place].key);
     terminal_status(text);
 }
 

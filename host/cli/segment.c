@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -26,6 +27,7 @@ struct segmenting {
     float *lacking;        /* [classes][width] a row of probabilities with those that lack data */
     double started, shown; /* progress: since when, and when last */
     int started_rows;
+    struct segment_result *result;
 };
 
 /* --- from the image --------------------------------------------------------------------------- */
@@ -113,7 +115,7 @@ end:
 static rt_status show_progress(struct segmenting *s, int rows)
 {
     const double now = rt_clock_seconds();
-    char text[256], left[32];
+    char text[256], left[RT_DURATION_TEXT];
     if (terminal_interrupted(NULL))
         return rt_fail(RT_ERROR_INTERRUPTED, "interrupted: nothing is written of %s", s->path);
     if (s->started == 0) {
@@ -124,7 +126,7 @@ static rt_status show_progress(struct segmenting *s, int rows)
         return RT_OK;
     const double speed = (rows - s->started_rows) / (now - s->started);
     s->shown = now;
-    terminal_duration((s->height - rows) / speed, left, sizeof left);
+    rt_duration_text(left, (s->height - rows) / speed);
     snprintf(text, sizeof text, "%s: %.1f %%, %.1f Mpixel/s, %s left", rt_path_name(s->path),
              100.0 * rows / s->height, 1e-6 * speed * s->width, left);
     terminal_work(text);
@@ -156,6 +158,8 @@ static rt_status write_row(void *user, int y, const float *row, const uint8_t *v
     } else {
         rt_palette_colorize(s->palette, s->row, width, s->mask.pixels + 3 * (size_t)y * width);
     }
+    for (size_t x = 0; x < width; x++)
+        s->result->counts[s->row[x]]++;
     if (s->probabilities)
         RT_TRY(write_probabilities(s, row, valid));
     status = show_progress(s, y + 1);
@@ -197,12 +201,14 @@ static void finish(struct segmenting *s)
 }
 
 rt_status segment_image(struct rt_model *model, const char *image,
-                        const struct segment_options *options, const struct segment_paths *paths)
+                        const struct segment_options *options, const struct segment_paths *paths,
+                        struct segment_result *result)
 {
     rt_status status = RT_OK;
     const struct rt_model_info *info = rt_model_describe(model);
     struct segmenting s = {.path = image, .palette = &info->palette, .started = rt_clock_seconds()};
     RT_TRY(open_image(&s, info, options, paths->raster));
+    *result = (struct segment_result){.width = s.width, .height = s.height};
     RT_TRY(create_outputs(&s, options, paths));
     RT_TRY(rt_alloc(&s.row, (size_t)s.width, 1));
     if (s.probabilities)

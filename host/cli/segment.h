@@ -17,9 +17,16 @@ struct segment_paths {
     char *probabilities, *polygons; /* NULL: not asked for */
 };
 
+/* How many pixels each class has; those without data are of RT_LABEL_IGNORE. */
+struct segment_result {
+    int width, height;
+    size_t counts[256];
+};
+
 /* Writes all of them, or none. Errors: those of reading, predicting and writing; ARGUMENT (a range
  * for 8-bit samples); INTERRUPTED. */
 rt_status segment_image(struct rt_model *model, const char *image,
-                        const struct segment_options *options, const struct segment_paths *paths);
+                        const struct segment_options *options, const struct segment_paths *paths,
+                        struct segment_result *result);
 
 #endif

@@ -3,15 +3,50 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "base/process.h"
 
 #define CLEAR_LINE "\r\033[K"
 #define REDRAW_SECONDS 0.1
 
-bool terminal_verbose;
+bool terminal_verbose, terminal_quiet;
 static bool line_shown; /* a progress line stands, without its line end */
+
+/* Whether lines can be drawn over, and anything be coloured, there. */
+static bool is_terminal(int file)
+{
+    const char *kind = getenv("TERM");
+    return isatty(file) && kind && strcmp(kind, "dumb") != 0;
+}
+
+static bool has_colours(int file)
+{
+    const char *refused = getenv("NO_COLOR"), *forced = getenv("CLICOLOR_FORCE");
+    if (refused && *refused)
+        return false;
+    return (forced && *forced && strcmp(forced, "0") != 0) || is_terminal(file);
+}
+
+/* The same word for a file that is a terminal's. */
+static const char *paint(int file, enum terminal_colour colour, const char *word)
+{
+    static const int codes[] = {32, 33, 31, 2, 1};
+    static char painted[4][128];
+    static int last;
+    if (!has_colours(file))
+        return word;
+    last = (last + 1) % 4;
+    snprintf(painted[last], sizeof painted[last], "\033[%dm%s\033[0m", codes[colour], word);
+    return painted[last];
+}
+
+const char *terminal_paint(enum terminal_colour colour, const char *word)
+{
+    return paint(STDOUT_FILENO, colour, word);
+}
 
 static void clear_line(void)
 {
@@ -25,8 +60,12 @@ static void show_log(void *user, enum rt_log_level level, const char *message)
     (void)user;
     if (level == RT_LOG_DEBUG && !terminal_verbose)
         return;
+    if (level < RT_LOG_WARNING && terminal_quiet)
+        return;
     clear_line();
-    fprintf(stderr, "retort: %s%s\n", level == RT_LOG_WARNING ? "warning: " : "", message);
+    fprintf(stderr, "retort: %s%s\n",
+            level == RT_LOG_WARNING ? paint(STDERR_FILENO, TERMINAL_DOUBTFUL, "warning: ") : "",
+            message);
 }
 
 void terminal_start(void)
@@ -37,51 +76,33 @@ void terminal_start(void)
 void terminal_fail(const char *message)
 {
     clear_line();
-    fprintf(stderr, "retort: %s\n", message);
+    fprintf(stderr, "%s %s\n", paint(STDERR_FILENO, TERMINAL_BAD, "retort:"), message);
 }
 
 void terminal_status(const char *text)
 {
     clear_line();
-    line_shown = *text && isatty(STDERR_FILENO);
+    if (terminal_quiet)
+        return;
+    line_shown = *text && is_terminal(STDERR_FILENO);
     if (*text)
         fprintf(stderr, "%s%s", text, line_shown ? "" : "\n");
 }
 
 void terminal_work(const char *text)
 {
-    if (isatty(STDERR_FILENO))
+    if (is_terminal(STDERR_FILENO))
         terminal_status(text);
-}
-
-const char *terminal_paint(enum terminal_colour colour, const char *word)
-{
-    static const int codes[] = {32, 33, 31, 2};
-    static char painted[4][128];
-    static int last;
-    const char *refused = getenv("NO_COLOR");
-    if (!isatty(STDOUT_FILENO) || (refused && *refused))
-        return word;
-    last = (last + 1) % 4;
-    snprintf(painted[last], sizeof painted[last], "\033[%dm%s\033[0m", codes[colour], word);
-    return painted[last];
-}
-
-void terminal_duration(double seconds, char *text, size_t size)
-{
-    long whole = (long)(seconds + 0.5);
-    if (whole >= 3600)
-        snprintf(text, size, "%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
-    else
-        snprintf(text, size, "%ld:%02ld", whole / 60, whole % 60);
 }
 
 void terminal_progress(void *user, const struct rt_progress *progress)
 {
     (void)user;
     static double last_drawn;
-    char left[32];
-    terminal_duration(progress->seconds_left, left, sizeof left);
+    char left[RT_DURATION_TEXT];
+    if (terminal_quiet)
+        return;
+    rt_duration_text(left, progress->seconds_left);
     if (progress->epoch_done) {
         clear_line();
         fprintf(stderr,
@@ -93,7 +114,7 @@ void terminal_progress(void *user, const struct rt_progress *progress)
         return;
     }
     double now = rt_clock_seconds();
-    if (now - last_drawn < REDRAW_SECONDS || !isatty(STDERR_FILENO))
+    if (now - last_drawn < REDRAW_SECONDS || !is_terminal(STDERR_FILENO))
         return;
     last_drawn = now;
     fprintf(stderr, CLEAR_LINE "epoch %d/%d, step %d/%d: loss %.4f, %.1f images/s, %s left",

@@ -7,9 +7,10 @@
 
 #include "retort/learn.h"
 
-/* Sends the library's log to standard error; its debug lines only while terminal_verbose. */
+/* Sends the library's log to standard error; its debug lines only while terminal_verbose. While
+ * terminal_quiet it is warnings alone, and no progress. */
 void terminal_start(void);
-extern bool terminal_verbose;
+extern bool terminal_verbose, terminal_quiet;
 
 /* Says why the program ends. */
 void terminal_fail(const char *message);
@@ -21,12 +22,16 @@ void terminal_status(const char *text);
 /* The same where others follow within seconds: nothing but a terminal shows it. */
 void terminal_work(const char *text);
 
-/* A duration as "1:02:03" or "2:03". */
-void terminal_duration(double seconds, char *text, size_t size);
-
-/* A word for standard output, coloured where that is a terminal (https://no-color.org). It stands
+/* A word for standard output, coloured where that is a terminal: never with NO_COLOR set
+ * (https://no-color.org) or on a dumb one, everywhere with CLICOLOR_FORCE set and not 0. It stands
  * until the next but three. */
-enum terminal_colour { TERMINAL_GOOD, TERMINAL_DOUBTFUL, TERMINAL_BAD, TERMINAL_FAINT };
+enum terminal_colour {
+    TERMINAL_GOOD,
+    TERMINAL_DOUBTFUL,
+    TERMINAL_BAD,
+    TERMINAL_FAINT,
+    TERMINAL_STRONG
+};
 const char *terminal_paint(enum terminal_colour colour, const char *word);
 
 /* For rt_train_options.progress: on a terminal one line that changes with every step; everywhere

@@ -17,7 +17,7 @@ struct training {
     struct first_search search;
     struct option_texts teachers;
     unsigned soft; /* the place in soft_names */
-    bool control;
+    bool control, json;
     struct raster_choice views;
 };
 
@@ -37,8 +37,8 @@ static void add_training_options(struct command_line *line, struct training *tra
     const struct option learning[] = {
         OPTION_HEADING("Network and training"),
         OPTION(OPTION_TEXT, "model", &o->network, .argument = "NET",
-               .help = "unet:W[,depth=D][,up=transpose|nearest|bilinear][,norm=none|batch]"
-                       "[,dropout=P]"),
+               .help = "unet:W, W features at the first level; after it, each with a comma before "
+                       "it, depth=D, up=transpose|nearest|bilinear, norm=none|batch, dropout=P"),
         OPTION(OPTION_INT, "epochs", &o->epochs, .argument = "N", .least = 1, .most = 1e6,
                .help = "passes over the training patches"),
         OPTION(OPTION_INT, "batch", &o->batch, .argument = "N", .least = 1, .most = 4096,
@@ -133,6 +133,19 @@ end:
     return status;
 }
 
+static rt_status print_result(const struct training *training, const struct verdict *verdicts,
+                              int count)
+{
+    const struct rt_train_options *options = &training->options;
+    if (training->json)
+        return print_json(json_pack("{ss so sf ss?}", "run", options->out, "verdicts",
+                                    verdicts_json(verdicts, count), "masks", options->masks,
+                                    "transfer", options->transfer));
+    print_verdicts(verdicts, count);
+    print_what_was_shown(options);
+    return RT_OK;
+}
+
 static rt_status run(const struct training *training)
 {
     rt_status status = RT_OK;
@@ -148,8 +161,7 @@ static rt_status run(const struct training *training)
     if (training->control)
         RT_TRY(train_control(device, training, &verdicts[count++]));
     verdicts[count++] = trained;
-    print_verdicts(verdicts, count);
-    print_what_was_shown(&training->options);
+    status = print_result(training, verdicts, count);
 end:
     free(verdicts);
     rt_device_close(device);
@@ -166,6 +178,7 @@ static rt_status parse_and_run(struct command_line *line, bool distill, int argc
         add_distilling_options(line, &training);
     add_training_options(line, &training);
     add_first_search(line, &training.search);
+    add_json_option(line, &training.json);
     add_device_options(line, &training.device);
     RT_TRY(command_line_parse(line, argc, argv));
     RT_TRY(rt_raster_view_parse(&options->data.view, training.views.bands, training.views.range));
@@ -182,20 +195,52 @@ end:
 
 rt_status run_train(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Train on your own photos, in a folder with images and masks folders",
+         "retort train --data PHOTOS --epochs 30 --augment --out runs/teacher"},
+        {"Try it on drawn scenes, in a few seconds",
+         "retort train --data synth:4 --model unet:4,depth=2 --patch 64 --epochs 2 --out runs/try"},
+        {"Go on with it after Ctrl-C, a kill or a power cut",
+         "retort train --data PHOTOS --epochs 30 --augment --out runs/teacher --resume"},
+        {"Follow a run from elsewhere", "watch tail -n 1 runs/teacher/log.jsonl"},
+        {NULL, NULL},
+    };
     struct command_line line = {
         .usage = "--out RUN [--data SRC] [--model NET] [--option VALUE ...]",
         .about = "Trains a network and judges it on the held-out part of the data. RUN will hold\n"
-                 "config.json, log.csv, best and last.safetensors, and the verdict in eval/.",
+                 "config.json, the best and the last weights (best.safetensors,\n"
+                 "last.safetensors), a log of the epochs (log.csv, and the same as a JSON object\n"
+                 "a line in log.jsonl), and the verdict in eval.\n\n"
+                 "Ctrl-C ends it after the step under way, with everything saved; --resume, with\n"
+                 "the options it began with, goes on from there, and from wherever it was killed.",
+        .examples = examples,
+        .see = "distill eval predict report data",
     };
     return parse_and_run(&line, false, argc, argv);
 }
 
 rt_status run_distill(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Distil a teacher into a small network, and train the same alone to compare",
+         "retort distill --data PHOTOS --teacher runs/teacher/best.safetensors --model unet:4 "
+         "--epochs 30 --control --out runs/student"},
+        {"Learn from a tenth of the masks, and of the other images what the teacher says",
+         "retort distill --data PHOTOS --teacher runs/teacher/best.safetensors --model unet:8 "
+         "--masks 0.1 --temperature 1 --out runs/few"},
+        {"Learn from images without masks, too",
+         "retort distill --data PHOTOS --teacher runs/teacher/best.safetensors --model unet:8 "
+         "--transfer MORE_PHOTOS --out runs/more"},
+        {NULL, NULL},
+    };
     struct command_line line = {
         .usage = "--teacher FILE --out RUN [--data SRC] [--model NET] [--option VALUE ...]",
         .about = "Trains a small network, the student, to answer as its teachers do, and compares\n"
-                 "them on the held-out part of the data (arXiv 1503.02531).",
+                 "them on the held-out part of the data (arXiv 1503.02531). RUN is written and\n"
+                 "resumed as by train; the student alone, asked for by --control, is in\n"
+                 "RUN/control.",
+        .examples = examples,
+        .see = "train eval predict report",
     };
     return parse_and_run(&line, true, argc, argv);
 }

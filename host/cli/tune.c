@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
@@ -17,7 +18,7 @@ struct tune {
     const char *which; /* the device */
     const char *networks[2];
     int patch;
-    bool show;
+    bool show, json;
     struct search search;
 };
 
@@ -44,34 +45,60 @@ static void print_others(const struct rt_choice *choice)
                choice->variants[i].seconds / choice->variants[0].seconds);
 }
 
+/* What runs for a key, and which choice it is of; NULL where the rule says so. */
+struct chosen {
+    const char *name, *from;
+    const struct rt_choice *choice;
+};
+
+static struct chosen find_chosen(const struct search *search, const char *key)
+{
+    struct chosen chosen = {taken(search, key), "rule", NULL};
+    const struct rt_choice *choice = rt_choices_find(rt_device_choices(search->device), key);
+    if (choice && choice->count > 0 &&
+        (!chosen.name || strcmp(chosen.name, choice->variants[0].name) == 0))
+        chosen = (struct chosen){choice->variants[0].name, choice->shipped ? "shipped" : "profile",
+                                 choice};
+    if (!chosen.name)
+        chosen.name = "default";
+    return chosen;
+}
+
 /* A key is "OPERATION PART SHAPE": one word, some words, and from the first digit on the shape. */
 static void print_row(const struct search *search, const char *key)
 {
-    const char *part = key + strcspn(key, " "), *shape = part + strcspn(part, "0123456789"),
-               *name = taken(search, key);
-    const struct rt_choice *choice = rt_choices_find(rt_device_choices(search->device), key);
-    const char *from = "rule";
-    if (choice && choice->count > 0 && (!name || strcmp(name, choice->variants[0].name) == 0)) {
-        name = choice->variants[0].name;
-        from = choice->shipped ? "shipped" : "profile";
-    }
+    const char *part = key + strcspn(key, " "), *shape = part + strcspn(part, "0123456789");
+    const struct chosen chosen = find_chosen(search, key);
     printf("%-10.*s%-18.*s %-42s %-13s %-8s", (int)(part - key), key, (int)(shape - part), part,
-           shape, name ? name : "default", from);
-    if (strcmp(from, "rule") != 0)
-        print_others(choice);
+           shape, chosen.name, chosen.from);
+    if (chosen.choice)
+        print_others(chosen.choice);
     printf("\n");
 }
 
-static rt_status print_choices(struct tune *tune)
+static json_t *row_json(const struct search *search, const char *key)
 {
-    rt_status status = RT_OK;
-    struct search *search = &tune->search;
+    const struct chosen chosen = find_chosen(search, key);
+    json_t *measured = json_array();
+    for (int i = 0; chosen.choice && i < chosen.choice->count; i++)
+        rt_json_append(&measured, json_pack("{ss sf}", "variant", chosen.choice->variants[i].name,
+                                            "seconds", chosen.choice->variants[i].seconds));
+    return json_pack("{ss ss ss so}", "key", key, "variant", chosen.name, "from", chosen.from,
+                     "measured", measured);
+}
+
+static json_t *choices_json(const struct search *search, const char *profile)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < search->count; i++)
+        rt_json_append(&rows, row_json(search, search->parts[i].key));
+    return json_pack("{so ss? so}", "device", describe_device(rt_device_describe(search->device)),
+                     "profile", profile, "choices", rows);
+}
+
+static void print_table(const struct search *search, const char *profile)
+{
     const struct rt_device_info *info = rt_device_describe(search->device);
-    const struct rt_choices *choices = rt_device_choices(search->device);
-    char *path = NULL;
-    RT_TRY(rt_choices_path(info, &path));
-    for (size_t i = 0; i < rt_choices_count(choices); i++)
-        RT_TRY(search_add(search, rt_choices_get(choices, i)->key, 0));
     printf("%s, %s\n\n", info->name, info->driver);
     printf("%-10s %-17s %-42s %-13s %-8s %10s  %s\n", "operation", "part", "shape", "variant",
            "from", "ms", "others, ms (times as long)");
@@ -80,7 +107,22 @@ static rt_status print_choices(struct tune *tune)
     printf("\nprofile: measured on this device, %s%s\n"
            "shipped: comes with retort, measured on another device of its platform and type\n"
            "rule:    for devices of its type, not measured; retort tune measures\n",
-           path ? "kept in " : "kept nowhere", path ? path : "");
+           profile ? "kept in " : "kept nowhere", profile ? profile : "");
+}
+
+static rt_status print_choices(struct tune *tune)
+{
+    rt_status status = RT_OK;
+    struct search *search = &tune->search;
+    const struct rt_choices *choices = rt_device_choices(search->device);
+    char *path = NULL;
+    RT_TRY(rt_choices_path(rt_device_describe(search->device), &path));
+    for (size_t i = 0; i < rt_choices_count(choices); i++)
+        RT_TRY(search_add(search, rt_choices_get(choices, i)->key, 0));
+    if (tune->json)
+        status = print_json(choices_json(search, path));
+    else
+        print_table(search, path);
 end:
     free(path);
     return status;
@@ -121,6 +163,12 @@ end:
 
 rt_status run_tune(int argc, char **argv)
 {
+    static const struct command_example examples[] = {
+        {"Find the fastest kernels for a teacher and its student",
+         "retort tune --model unet:16 --student unet:4"},
+        {"See what was found", "retort tune --show"},
+        {NULL, NULL},
+    };
     rt_status status = RT_OK;
     struct tune tune = {.networks = {"unet:16", NULL}, .patch = 256, .search = {.batch = 8}};
     struct command_line line = {
@@ -133,6 +181,8 @@ rt_status run_tune(int argc, char **argv)
             "~/.config/retort; RETORT_PROFILE_DIR names another folder, or, empty, none.\n"
             "Where that says nothing, a profile that comes with retort may, else a rule for\n"
             "devices of the type chooses.",
+        .examples = examples,
+        .see = "bench doctor devices",
     };
     const struct option options[] = {
         OPTION_HEADING("Options"),
@@ -147,6 +197,7 @@ rt_status run_tune(int argc, char **argv)
         OPTION(OPTION_FLAG, "show", &tune.show,
                .help = "say what is chosen, where that comes from and by how much it won, and "
                        "tune nothing"),
+        OPTION(OPTION_FLAG, "json", &tune.json, .help = "print what is chosen as JSON"),
         OPTION_HEADING("Device"),
         OPTION(OPTION_TEXT, "device", &tune.which, .argument = "DEVICE",
                .help = "an index, platform:device, gpu, cpu or part of a name; see retort devices"),

@@ -1,11 +1,13 @@
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/word.h"
 #include "data/image.h"
 #include "data/palette.h"
 #include "data/raster.h"
@@ -259,7 +261,7 @@ static rt_status find_palette(struct rt_dataset *dataset, const struct rt_datase
 {
     if (options->images_only) {
         dataset->palette.unlabeled = -1;
-        return options->palette ? rt_palette_read(&dataset->palette, options->palette) : RT_OK;
+        return options->palette ? rt_palette_choose(&dataset->palette, options->palette) : RT_OK;
     }
     const char **masks = NULL;
     rt_status status = rt_alloc(&masks, dataset->count, sizeof *masks);
@@ -273,10 +275,31 @@ static rt_status find_palette(struct rt_dataset *dataset, const struct rt_datase
     return status;
 }
 
+/* A folder that is not there may be "synth:8", spelt wrong. */
+static rt_status fail_missing(const char *source)
+{
+    const char *colon = strchr(source, ':'), *const known = "synth";
+    const int length = (int)(colon ? colon - source : (ptrdiff_t)strlen(source));
+    char kind[16], meant[RT_WORD_MEANT];
+    snprintf(kind, sizeof kind, "%.*s", length, source);
+    rt_word_meant(meant, "", rt_word_closest(kind, &known, 1, sizeof known));
+    return rt_fail(RT_ERROR_IO,
+                   "cannot read the folder %s: there is none%s; the data is a folder or "
+                   "synth[:COUNT[,SEED]]",
+                   source, meant);
+}
+
 static rt_status open_folder(struct rt_dataset *dataset, const struct rt_dataset_options *options)
 {
     rt_status status = RT_OK;
     struct rt_scan *files = &dataset->files;
+    if (!rt_path_exists(options->source))
+        return fail_missing(options->source);
+    if (!rt_path_is_folder(options->source))
+        return rt_fail(RT_ERROR_IO,
+                       "cannot read the folder %s: it is a file; the data is the folder "
+                       "that it lies in, or one above",
+                       options->source);
     RT_TRY(rt_scan_folder(files, options->source, options->images_only));
     for (size_t i = 0; i < files->problems.count; i++)
         RT_TRY(rt_texts_add(&dataset->problems, "%s", files->problems.items[i]));

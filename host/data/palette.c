@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/word.h"
 #include "data/palette.h"
 
 #define FILE_BYTES_MAX ((size_t)1 << 20)
@@ -87,17 +88,26 @@ static rt_status parse_class(struct rt_palette *palette, const json_t *json)
     return RT_OK;
 }
 
+static const char *closest_class(const struct rt_palette *palette, const char *name)
+{
+    const char *names[RT_CLASSES_MAX];
+    for (int i = 0; i < palette->count; i++)
+        names[i] = palette->classes[i].name;
+    return rt_word_closest(name, names, (size_t)palette->count, sizeof *names);
+}
+
 /* Annotation tools have no such key, but call the class by this very name. */
 static rt_status parse_unlabeled(struct rt_palette *palette, const json_t *root)
 {
     const char *name = json_string_value(json_object_get(root, "unlabeled"));
+    char meant[RT_WORD_MEANT];
     palette->unlabeled = -1;
     for (int i = 0; i < palette->count; i++)
         if (strcasecmp(palette->classes[i].name, name ? name : "unlabeled") == 0)
             palette->unlabeled = i;
     if (name && palette->unlabeled < 0)
-        return rt_fail(RT_ERROR_FORMAT, "\"unlabeled\" names %s, which is none of the classes",
-                       name);
+        return rt_fail(RT_ERROR_FORMAT, "\"unlabeled\" names %s, which is none of the classes%s",
+                       name, rt_word_meant(meant, "", closest_class(palette, name)));
     return RT_OK;
 }
 
@@ -157,4 +167,22 @@ end:
     free(stem);
     free(text);
     return status;
+}
+
+rt_status rt_palette_choose(struct rt_palette *palette, const char *name)
+{
+    const struct rt_palette *builtin = rt_palette_builtin(name);
+    const char *names[RT_COUNT(builtins)];
+    char meant[RT_WORD_MEANT];
+    if (rt_path_exists(name))
+        return rt_palette_read(palette, name);
+    if (builtin) {
+        *palette = *builtin;
+        return RT_OK;
+    }
+    for (size_t i = 0; i < RT_COUNT(builtins); i++)
+        names[i] = builtins[i].name;
+    return rt_fail(
+        RT_ERROR_IO, "there is no palette file %s, nor is a palette of this name built in%s", name,
+        rt_word_meant(meant, "", rt_word_closest(name, names, RT_COUNT(names), sizeof *names)));
 }

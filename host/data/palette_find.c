@@ -209,7 +209,7 @@ rt_status rt_palette_find(struct rt_palette *palette, const char *file,
     rt_status status = RT_OK;
     struct look sample = {0};
     if (file)
-        RT_TRY(rt_palette_read(palette, file));
+        RT_TRY(rt_palette_choose(palette, file));
     RT_TRY(look_at(&sample, mask_paths, count, SAMPLE_MASKS));
     const struct rt_palette *builtin = find_builtin(sample.colours);
     double cover = file ? rt_census_cover(sample.colours, palette) : 1;

@@ -135,7 +135,8 @@ rt_status rt_dataset_patches(const struct rt_dataset *dataset, int size, enum rt
     if (train->count == 0 || (share > 0 && held_out->count == 0))
         status = rt_fail(RT_ERROR_ARGUMENT,
                          "cannot hold out a share of %g of %zu patches of %d x %d pixels from %zu "
-                         "images: %zu would be left to train on, %zu held out",
+                         "images: %zu would be left to train on, %zu held out; more images, "
+                         "smaller patches or a split by patch would do",
                          share, deal.count, size, size, rt_dataset_count(dataset), train->count,
                          held_out->count);
 end:

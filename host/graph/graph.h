@@ -13,9 +13,9 @@ void rt_graph_destroy(struct rt_graph *graph);
 /* Adds the input node, images of so many channels, and returns it in *node. One a graph. */
 rt_status rt_graph_input(struct rt_graph *graph, int channels, int *node);
 
-/* Adds an operation on earlier nodes; its attributes are copied. `name` prefixes its parameters:
- * "down.0.0" has "down.0.0.weight". The last node added is the graph's output.
- * Errors: ARGUMENT (shapes that do not fit), MEMORY. */
+/* Adds an operation on earlier nodes; its attributes are copied. `name`, by which messages and
+ * other programs know it, prefixes its parameters: "down.0.0" has "down.0.0.weight". The last node
+ * added is the graph's output. Errors: ARGUMENT (shapes that do not fit), MEMORY. */
 rt_status rt_graph_add(struct rt_graph *graph, const struct rt_op *op, const void *attributes,
                        const int *inputs, const char *name, int *node);
 
@@ -30,6 +30,18 @@ struct rt_graph_parameter {
     size_t offset;
 };
 const struct rt_graph_parameter *rt_graph_parameters(const struct rt_graph *graph, size_t *count);
+
+/* A node as it was added; what it points to is the graph's. */
+struct rt_graph_node {
+    const struct rt_op *op; /* NULL: the input, which is node 0 and has nothing else */
+    const void *attributes;
+    const int *inputs; /* as many nodes as the operation takes */
+    const char *name;
+    size_t first_parameter; /* in rt_graph_parameters, where its others follow */
+    int parameters;
+};
+size_t rt_graph_node_count(const struct rt_graph *graph);
+struct rt_graph_node rt_graph_node(const struct rt_graph *graph, size_t i);
 
 /* The slabs' lengths in floats: of the trained parameters, and with the states. */
 void rt_graph_slab_sizes(const struct rt_graph *graph, size_t *trained, size_t *total);

@@ -9,6 +9,7 @@ enum rt_phase { RT_PHASE_FORWARD, RT_PHASE_AGAIN, RT_PHASE_BACKWARD, RT_PHASES }
 
 struct rt_node {
     const struct rt_op *op; /* NULL: the input, which is node 0 */
+    char name[48];
     void *attributes;
     int inputs[RT_OP_INPUTS];
     size_t first_parameter; /* in the graph's list, where the others follow it */

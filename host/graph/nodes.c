@@ -135,6 +135,8 @@ rt_status rt_graph_add(struct rt_graph *graph, const struct rt_op *op, const voi
         x[i] = graph->nodes[inputs[i]].shape;
         added.differentiable |= graph->nodes[inputs[i]].differentiable;
     }
+    if (snprintf(added.name, sizeof added.name, "%s", name) >= (int)sizeof added.name)
+        return rt_fail(RT_ERROR_ARGUMENT, "the name of the node %s is too long", name);
     RT_TRY(rt_alloc(&added.attributes, 1, op->attributes_size));
     if (op->attributes_size > 0)
         memcpy(added.attributes, attributes, op->attributes_size);
@@ -160,6 +162,24 @@ const struct rt_graph_parameter *rt_graph_parameters(const struct rt_graph *grap
 {
     *count = graph->parameter_count;
     return graph->parameters;
+}
+
+size_t rt_graph_node_count(const struct rt_graph *graph)
+{
+    return graph->count;
+}
+
+struct rt_graph_node rt_graph_node(const struct rt_graph *graph, size_t i)
+{
+    const struct rt_node *node = &graph->nodes[i];
+    return (struct rt_graph_node){
+        .op = node->op,
+        .attributes = node->attributes,
+        .inputs = node->inputs,
+        .name = node->name,
+        .first_parameter = node->first_parameter,
+        .parameters = node->parameters,
+    };
 }
 
 void rt_graph_slab_sizes(const struct rt_graph *graph, size_t *trained, size_t *total)

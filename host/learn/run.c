@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "learn/memory.h"
+#include "model/unet.h"
 
 void rt_train_defaults(struct rt_train_options *options)
 {
@@ -36,6 +37,7 @@ void rt_train_defaults(struct rt_train_options *options)
 
 static rt_status check_options(const struct rt_train_options *options)
 {
+    struct rt_unet network;
     if (!options->out)
         return rt_fail(RT_ERROR_ARGUMENT, "a run needs a folder to write to");
     if (options->epochs < 1 || options->batch < 1 || options->patience < 0 ||
@@ -49,7 +51,7 @@ static rt_status check_options(const struct rt_train_options *options)
                        (double)options->rate);
     if (options->teacher_count > 0 && options->soft == RT_SOFT_NONE)
         return rt_fail(RT_ERROR_ARGUMENT, "distillation needs a soft loss");
-    return RT_OK;
+    return rt_unet_parse(&network, options->network); /* before the data, which may take long */
 }
 
 /* A student looks at the images as its teachers do. */

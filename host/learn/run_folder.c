@@ -1,18 +1,17 @@
 #include "learn/run_folder.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/process.h"
 #include "device/device.h"
 #include "learn/config.h"
 
-#define LOG_HEADER                                                                                 \
-    "epoch,train_loss,val_loss,val_accuracy,val_mean_iou,seconds,images_per_second,"               \
-    "peak_device_bytes\n"
 #define LOG_BYTES_MAX ((size_t)1 << 28)
 
 rt_status rt_run_folder_init(struct rt_run_folder *folder, const char *path)
@@ -21,6 +20,7 @@ rt_status rt_run_folder_init(struct rt_run_folder *folder, const char *path)
     *folder = (struct rt_run_folder){0};
     RT_TRY(rt_path_join(&folder->config, path, "config.json"));
     RT_TRY(rt_path_join(&folder->log, path, "log.csv"));
+    RT_TRY(rt_path_join(&folder->events, path, "log.jsonl"));
     RT_TRY(rt_path_join(&folder->best, path, "best.safetensors"));
     RT_TRY(rt_path_join(&folder->last, path, "last.safetensors"));
     RT_TRY(rt_path_join(&folder->state, path, "state.safetensors"));
@@ -34,6 +34,7 @@ void rt_run_folder_finish(struct rt_run_folder *folder)
 {
     free(folder->config);
     free(folder->log);
+    free(folder->events);
     free(folder->best);
     free(folder->last);
     free(folder->state);
@@ -44,7 +45,8 @@ void rt_run_folder_finish(struct rt_run_folder *folder)
 /* config.json comes last: as long as it is there, the others are known to be a run's. */
 #define FILES(folder)                                                                              \
     {                                                                                              \
-        (folder)->state, (folder)->last, (folder)->best, (folder)->log, (folder)->config           \
+        (folder)->state, (folder)->last, (folder)->best, (folder)->events, (folder)->log,          \
+            (folder)->config                                                                       \
     }
 
 static rt_status check_foreign(const struct rt_run_folder *folder)
@@ -126,11 +128,50 @@ end:
     return status;
 }
 
-/* The length of the header and the first `rows` lines of a log, or of what is there of them. */
-static size_t kept_length(const char *text, int rows)
+/* --- the log -------------------------------------------------------------------------------- */
+
+enum { COLUMNS = 8 };
+static const char *const columns[COLUMNS] = {
+    "epoch",        "train_loss", "val_loss",          "val_accuracy",
+    "val_mean_iou", "seconds",    "images_per_second", "peak_device_bytes"};
+typedef char row_texts[COLUMNS][32];
+
+/* The numbers as both files have them, to the last digit. */
+static void format_row(row_texts texts, const struct rt_epoch_row *row)
+{
+    const size_t size = sizeof texts[0];
+    snprintf(texts[0], size, "%d", row->epoch);
+    snprintf(texts[1], size, "%.9g", row->train_loss);
+    snprintf(texts[2], size, "%.9g", row->val_loss);
+    snprintf(texts[3], size, "%.9g", row->val_accuracy);
+    snprintf(texts[4], size, "%.9g", row->val_mean_iou);
+    snprintf(texts[5], size, "%.3f", row->seconds);
+    snprintf(texts[6], size, "%.3f", row->images_per_second);
+    snprintf(texts[7], size, "%zu", row->peak_device_bytes);
+}
+
+static void format_csv(char *line, size_t size, row_texts texts)
+{
+    size_t length = 0;
+    for (int i = 0; i < COLUMNS; i++)
+        length += (size_t)snprintf(line + length, size - length, "%s%s", i ? "," : "", texts[i]);
+}
+
+/* JSON has no word for what is no number ("nan", "inf"). */
+static void format_json(char *line, size_t size, row_texts texts)
+{
+    size_t length = 0;
+    for (int i = 0; i < COLUMNS; i++)
+        length += (size_t)snprintf(line + length, size - length, "%s\"%s\": %s", i ? ", " : "{",
+                                   columns[i], strchr(texts[i], 'n') ? "null" : texts[i]);
+    snprintf(line + length, size - length, ", \"wall_time\": %.3f}", rt_clock_wall());
+}
+
+/* The length of the first `lines` lines of a text, or of what is there of them. */
+static size_t kept_length(const char *text, int lines)
 {
     const char *end = text;
-    for (int i = 0; i <= rows && *end; i++) {
+    for (int i = 0; i < lines && *end; i++) {
         const char *line_end = strchr(end, '\n');
         if (!line_end)
             break;
@@ -139,21 +180,38 @@ static size_t kept_length(const char *text, int rows)
     return (size_t)(end - text);
 }
 
-rt_status rt_run_folder_log(const struct rt_run_folder *folder, const struct rt_epoch_row *row)
+/* Writes a file anew: so many of its lines, or `header` where it has none, and after them one. */
+static rt_status write_after(const char *path, int lines, const char *header, const char *line)
 {
     rt_status status = RT_OK;
     char *before = NULL, *text = NULL;
     size_t size = 0;
-    if (row->epoch > 1 && rt_path_exists(folder->log))
-        RT_TRY(rt_file_read(folder->log, LOG_BYTES_MAX, &before, &size));
-    size_t kept = before ? kept_length(before, row->epoch - 1) : 0;
-    RT_TRY(rt_format(&text, "%.*s%s%d,%.9g,%.9g,%.9g,%.9g,%.3f,%.3f,%zu\n", (int)kept,
-                     before ? before : "", kept ? "" : LOG_HEADER, row->epoch, row->train_loss,
-                     row->val_loss, row->val_accuracy, row->val_mean_iou, row->seconds,
-                     row->images_per_second, row->peak_device_bytes));
-    RT_TRY(rt_file_write(folder->log, text, strlen(text)));
+    if (lines > 0 && rt_path_exists(path))
+        RT_TRY(rt_file_read(path, LOG_BYTES_MAX, &before, &size));
+    size_t kept = before ? kept_length(before, lines) : 0;
+    RT_TRY(
+        rt_format(&text, "%.*s%s%s\n", (int)kept, before ? before : "", kept ? "" : header, line));
+    RT_TRY(rt_file_write(path, text, strlen(text)));
 end:
     free(before);
     free(text);
+    return status;
+}
+
+rt_status rt_run_folder_log(const struct rt_run_folder *folder, const struct rt_epoch_row *row)
+{
+    rt_status status = RT_OK;
+    const int before = row->epoch - 1; /* epochs */
+    row_texts texts;
+    char header[256] = "", line[512];
+    format_row(texts, row);
+    for (int i = 0; i < COLUMNS; i++)
+        snprintf(header + strlen(header), sizeof header - strlen(header), "%s%s", columns[i],
+                 i + 1 < COLUMNS ? "," : "\n");
+    format_csv(line, sizeof line, texts);
+    RT_TRY(write_after(folder->log, before ? before + 1 : 0, header, line));
+    format_json(line, sizeof line, texts);
+    status = write_after(folder->events, before, "", line);
+end:
     return status;
 }

@@ -8,7 +8,7 @@
 
 /* The paths of a run's files, and the right to write them. */
 struct rt_run_folder {
-    char *config, *log, *best, *last, *state;
+    char *config, *log, *events, *best, *last, *state;
     struct rt_lock lock;
 };
 
@@ -23,13 +23,13 @@ void rt_run_folder_finish(struct rt_run_folder *folder);
 rt_status rt_run_folder_check(struct rt_run_folder *folder, const struct rt_train_options *options,
                               const struct rt_device *device);
 
-/* Makes the folder, which is locked from here on, removes the run that is to be replaced (its five
+/* Makes the folder, which is locked from here on, removes the run that is to be replaced (its six
  * files, nothing else) and what killed processes have left of writing these files, and writes
  * config.json. Errors: those of rt_run_folder_check. */
 rt_status rt_run_folder_begin(struct rt_run_folder *folder, const struct rt_train_options *options,
                               const struct rt_device *device);
 
-/* A line of log.csv. */
+/* A line of log.csv, and with the time of day one of log.jsonl. */
 struct rt_epoch_row {
     int epoch; /* from 1 */
     double train_loss, val_loss, val_accuracy, val_mean_iou;
@@ -37,8 +37,10 @@ struct rt_epoch_row {
     size_t peak_device_bytes;
 };
 
-/* Writes log.csv anew, its earlier epochs followed by this row: an epoch that is trained again
- * after a resume replaces its row. Errors: IO, FORMAT (larger than a log can be), MEMORY. */
+/* Writes log.csv and then log.jsonl anew, their earlier epochs followed by this row: an epoch that
+ * is trained again after a resume replaces its row. To be called before the run's state is saved:
+ * of a process that is killed between the two files, the resumed run writes the epoch again.
+ * Errors: IO, FORMAT (larger than a log can be), MEMORY. */
 rt_status rt_run_folder_log(const struct rt_run_folder *folder, const struct rt_epoch_row *row);
 
 #endif

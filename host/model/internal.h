@@ -28,9 +28,4 @@ rt_status rt_model_fill(struct rt_model *model, const float *values);
 /* Fills the value slab on the host: weights He-normal from the seed, the rest constant. */
 void rt_model_initialise(const struct rt_graph *graph, uint64_t seed, float *values);
 
-/* The info as JSON, *text released by free(), and back. Errors: ARGUMENT (a text that is no UTF-8,
- * a number that is not finite), FORMAT, MEMORY. */
-rt_status rt_model_info_write(const struct rt_model_info *info, char **text);
-rt_status rt_model_info_read(struct rt_model_info *info, const char *text);
-
 #endif

@@ -123,9 +123,14 @@ end:
     return status;
 }
 
-static rt_status check_sides(const struct rt_model *model, int height, int width)
+int rt_model_step(const struct rt_model *model)
 {
-    int step = 1 << model->unet.depth;
+    return 1 << model->unet.depth;
+}
+
+rt_status rt_model_check_sides(const struct rt_model *model, int height, int width)
+{
+    int step = rt_model_step(model);
     if (height % step == 0 && width % step == 0)
         return RT_OK;
     return rt_fail(RT_ERROR_ARGUMENT,
@@ -137,7 +142,7 @@ static rt_status check_sides(const struct rt_model *model, int height, int width
 rt_status rt_model_reserve(const struct rt_model *model, int height, int width, bool training)
 {
     struct rt_shape input = {1, model->info.channels, height, width};
-    rt_status status = check_sides(model, height, width);
+    rt_status status = rt_model_check_sides(model, height, width);
     return status == RT_OK ? rt_graph_reserve(model->graph, input, training) : status;
 }
 
@@ -145,7 +150,7 @@ rt_status rt_model_plan_bytes(const struct rt_model *model, int batch, int heigh
                               enum rt_plan kind, size_t *bytes)
 {
     struct rt_shape input = {batch, model->info.channels, height, width};
-    rt_status status = check_sides(model, height, width);
+    rt_status status = rt_model_check_sides(model, height, width);
     if (status == RT_OK)
         status = rt_graph_plan_bytes(model->graph, input, kind, bytes);
     if (status == RT_OK && kind != RT_PLAN_FORWARD)
@@ -156,7 +161,7 @@ rt_status rt_model_plan_bytes(const struct rt_model *model, int batch, int heigh
 rt_status rt_model_plan(struct rt_model *model, int batch, int height, int width, enum rt_plan kind)
 {
     rt_status status = RT_OK;
-    RT_TRY(check_sides(model, height, width));
+    RT_TRY(rt_model_check_sides(model, height, width));
     if (model->planned.n >= batch && model->planned.h == height && model->planned.w == width &&
         model->planned_kind >= kind)
         return RT_OK;
@@ -236,6 +241,11 @@ struct rt_model_slabs rt_model_slabs(const struct rt_model *model)
 {
     rt_graph_values_changed(model->graph); /* for all that is known here */
     return (struct rt_model_slabs){model->values, model->gradients, model->trained, model->total};
+}
+
+const struct rt_graph *rt_model_graph(const struct rt_model *model)
+{
+    return model->graph;
 }
 
 struct rt_device *rt_model_device(const struct rt_model *model)

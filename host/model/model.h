@@ -4,6 +4,7 @@
 
 #include "device/tensor.h"
 #include "graph/graph.h"
+#include "model/safetensors.h"
 #include "retort/model.h"
 
 /* Plans memory for batches of up to `batch` height x width images. Planning again for the same
@@ -67,7 +68,53 @@ rt_status rt_model_calls(const struct rt_model *model, int batch, int height, in
 /* The device that the model was created on. */
 struct rt_device *rt_model_device(const struct rt_model *model);
 
+/* All tensors of a model, in host memory: retort's names and PyTorch's shapes, as in a file of
+ * rt_model_save. Names are owned by the model. */
+struct rt_model_tensors {
+    struct rt_safetensors_entry *entries;
+    size_t count;
+    float *values;
+    struct rt_model *described; /* owns the names where no caller's model does */
+};
+
+/* Release with rt_model_tensors_finish. Errors: DEVICE, MEMORY. */
+rt_status rt_model_tensors_read(const struct rt_model *model, struct rt_model_tensors *tensors);
+void rt_model_tensors_finish(struct rt_model_tensors *tensors);
+
+/* The tensors that a model of this description has, without their data. Errors: ARGUMENT (the
+ * info), MEMORY. */
+rt_status rt_model_tensors_list(struct rt_device *device, const struct rt_model_info *info,
+                                struct rt_model_tensors *tensors);
+
+/* A model of such tensors, in any order, which must be exactly the network's; `path` is the file
+ * that messages name. Errors: ARGUMENT (the info), FORMAT (naming the first tensor that is missing,
+ * too much, of another shape or not finite), DEVICE, MEMORY. */
+rt_status rt_model_assemble(struct rt_model **model, struct rt_device *device,
+                            const struct rt_model_info *info, const char *path,
+                            const struct rt_safetensors_entry *entries, size_t count);
+
+/* What files call the info among their metadata. */
+#define RT_MODEL_INFO_KEY "retort"
+
+/* The info as JSON, *text released by free(), and back. Errors: ARGUMENT (a text that is no UTF-8,
+ * a number that is not finite), FORMAT, MEMORY. */
+rt_status rt_model_info_write(const struct rt_model_info *info, char **text);
+rt_status rt_model_info_read(struct rt_model_info *info, const char *text);
+
+/* Height and width of its images must be multiples of this. */
+int rt_model_step(const struct rt_model *model);
+/* Errors: ARGUMENT, unless they are. */
+rt_status rt_model_check_sides(const struct rt_model *model, int height, int width);
+
+/* Its operations; owned by the model. */
+const struct rt_graph *rt_model_graph(const struct rt_model *model);
+
 /* The bytes of device memory that the plan and the slabs take. */
 size_t rt_model_planned_bytes(const struct rt_model *model);
+
+/* A model's info as JSON, as stored in files: *text released by free(), and back. Errors: ARGUMENT
+ * (a text that is no UTF-8, a number that is not finite), FORMAT, MEMORY. */
+rt_status rt_model_info_write(const struct rt_model_info *info, char **text);
+rt_status rt_model_info_read(struct rt_model_info *info, const char *text);
 
 #endif

@@ -250,6 +250,8 @@ rt_status rt_model_predict_stream(struct rt_model *model, const struct rt_predic
     int tile = model->info.patch;
     size_t plane = (size_t)tile * (size_t)tile, classes = (size_t)model->info.palette.count;
     struct tiler t = {.model = model, .stream = stream};
+    if (overlap == RT_OVERLAP_AUTO)
+        overlap = tile / 8;
     RT_TRY(check_overlap(model, overlap));
     RT_TRY(axis_init(&t.across, stream->width, tile, overlap));
     RT_TRY(axis_init(&t.down, stream->height, tile, overlap));
@@ -330,4 +332,22 @@ void rt_probabilities_label(const float *probabilities, int classes, size_t pixe
                 best = c;
         labels[i] = (uint8_t)best;
     }
+}
+
+rt_status rt_model_segment(struct rt_model *model, const struct rt_image *image, int overlap,
+                           struct rt_image *labels)
+{
+    rt_status status = RT_OK;
+    int classes = model->info.palette.count;
+    float *probabilities = NULL;
+    RT_TRY(rt_image_init(labels, image->width, image->height, 1));
+    size_t pixels = (size_t)image->width * (size_t)image->height;
+    RT_TRY(rt_alloc(&probabilities, pixels * (size_t)classes, sizeof *probabilities));
+    RT_TRY(rt_model_predict(model, image, overlap, probabilities));
+    rt_probabilities_label(probabilities, classes, pixels, labels->pixels);
+end:
+    free(probabilities);
+    if (status < 0)
+        rt_image_finish(labels);
+    return status;
 }

@@ -167,17 +167,98 @@ static json_int_t size_in(const json_t *value)
                                                                     : -1;
 }
 
-/* The entry, and where its bytes begin. */
-static rt_status read_entry(const struct reader *r, const char *name, const json_t *value,
-                            struct rt_safetensors_entry *entry, size_t *from)
+/* --- types ---------------------------------------------------------------------------------- */
+
+static uint64_t word_of(const unsigned char *bytes, int size)
 {
+    uint64_t word = 0;
+    for (int k = 0; k < size; k++)
+        word |= (uint64_t)bytes[k] << 8 * k;
+    return word;
+}
+
+static float float_of(uint32_t word)
+{
+    float value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+static float decode_f32(const unsigned char *bytes)
+{
+    return float_of((uint32_t)word_of(bytes, 4));
+}
+
+static float decode_f64(const unsigned char *bytes)
+{
+    double value;
+    uint64_t word = word_of(bytes, 8);
+    memcpy(&value, &word, sizeof value);
+    return (float)value;
+}
+
+/* 1 bit of sign, 5 of exponent, 10 of fraction. */
+static float decode_f16(const unsigned char *bytes)
+{
+    const uint32_t word = (uint32_t)word_of(bytes, 2);
+    const uint32_t sign = (word & 0x8000) << 16, exponent = word >> 10 & 31, fraction = word & 1023;
+    if (exponent == 31)
+        return float_of(sign | 0x7f800000 | fraction << 13);
+    if (exponent > 0)
+        return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+    return (sign ? -1.f : 1.f) * (float)fraction * 0x1p-24f;
+}
+
+static float decode_bf16(const unsigned char *bytes)
+{
+    return float_of((uint32_t)word_of(bytes, 2) << 16);
+}
+
+static float decode_i64(const unsigned char *bytes)
+{
+    return (float)(int64_t)word_of(bytes, 8);
+}
+
+struct type {
+    const char *name;
+    size_t bytes;
+    float (*decode)(const unsigned char *bytes);
+};
+
+static const struct type types[] = {
+    {"F32", 4, decode_f32},   {"F64", 8, decode_f64}, {"F16", 2, decode_f16},
+    {"BF16", 2, decode_bf16}, {"I64", 8, decode_i64}, /* PyTorch counts batches with it */
+};
+
+static const struct type *find_type(const char *name)
+{
+    for (size_t i = 0; i < RT_COUNT(types); i++)
+        if (strcmp(types[i].name, name) == 0)
+            return &types[i];
+    return NULL;
+}
+
+/* --- entries -------------------------------------------------------------------------------- */
+
+/* An entry before its data is decoded. */
+struct found {
+    struct rt_safetensors_entry entry;
+    const struct type *type;
+    size_t from; /* where its bytes begin */
+};
+
+static rt_status read_entry(const struct reader *r, const char *name, const json_t *value,
+                            struct found *found)
+{
+    struct rt_safetensors_entry *entry = &found->entry;
     const char *type = json_string_value(json_object_get(value, "dtype"));
     const json_t *shape = json_object_get(value, "shape");
     const json_t *offsets = json_object_get(value, "data_offsets");
     if (!type || !json_is_array(shape) || !json_is_array(offsets) || json_array_size(offsets) != 2)
         return fail_entry(r, name, "lacks its dtype, its shape or its data_offsets");
-    if (strcmp(type, "F32") != 0)
-        return fail_entry(r, name, "is not of type F32, the only one that is supported");
+    found->type = find_type(type);
+    if (!found->type)
+        return fail_entry(r, name, "is not of type F32, F64, F16, BF16 or I64");
     if (json_array_size(shape) > RT_SAFETENSORS_DIMENSIONS)
         return fail_entry(r, name, "has too many dimensions");
     entry->name = name;
@@ -195,17 +276,12 @@ static rt_status read_entry(const struct reader *r, const char *name, const json
     if ((uint64_t)last > r->data_size)
         return fail_entry(r, name, "lies beyond the end of the file, which is truncated");
     size_t size = entry_size(entry);
-    if (size > r->data_size / sizeof(float) || size * sizeof(float) != (uint64_t)(last - first))
+    if (size > r->data_size / found->type->bytes ||
+        size * found->type->bytes != (uint64_t)(last - first))
         return fail_entry(r, name, "has data_offsets that do not fit its shape");
-    *from = (size_t)first;
+    found->from = (size_t)first;
     return RT_OK;
 }
-
-/* An entry before its data is decoded. */
-struct found {
-    struct rt_safetensors_entry entry;
-    size_t from;
-};
 
 static int by_place(const void *a, const void *b)
 {
@@ -228,7 +304,7 @@ static rt_status read_entries(const struct reader *r, const json_t *header, stru
     {
         if (strcmp(name, METADATA) == 0)
             continue;
-        RT_TRY(read_entry(r, name, value, &found[*count].entry, &found[*count].from));
+        RT_TRY(read_entry(r, name, value, &found[*count]));
         (*count)++;
     }
     qsort(found, *count, sizeof *found, by_place);
@@ -237,7 +313,7 @@ static rt_status read_entries(const struct reader *r, const json_t *header, stru
         if (found[i].from != end)
             return fail_entry(r, found[i].entry.name,
                               found[i].from < end ? "overlaps another" : "follows a gap");
-        end += entry_size(&found[i].entry) * sizeof(float);
+        end += entry_size(&found[i].entry) * found[i].type->bytes;
     }
     if (end != r->data_size)
         return fail_format(r, "there are bytes after its tensors");
@@ -245,13 +321,28 @@ end:
     return status;
 }
 
-static void decode(const unsigned char *bytes, float *data, size_t count)
+/* All entries' floats, one after the other. */
+static rt_status decode(struct rt_safetensors *file, const struct reader *r,
+                        const struct found *found)
 {
-    for (size_t i = 0; i < count; i++, bytes += 4) {
-        uint32_t word = (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-                        (uint32_t)bytes[3] << 24;
-        memcpy(&data[i], &word, sizeof word);
+    rt_status status = RT_OK;
+    size_t floats = 0;
+    for (size_t i = 0; i < file->count; i++)
+        floats += entry_size(&found[i].entry);
+    RT_TRY(rt_alloc(&file->entries, file->count, sizeof *file->entries));
+    RT_TRY(rt_alloc(&file->data, floats, sizeof *file->data));
+    float *to = file->data;
+    for (size_t i = 0; i < file->count; i++) {
+        const struct type *type = found[i].type;
+        const unsigned char *from = r->data + found[i].from;
+        const size_t size = entry_size(&found[i].entry);
+        file->entries[i] = found[i].entry;
+        file->entries[i].data = to;
+        for (size_t k = 0; k < size; k++)
+            *to++ = type->decode(from + k * type->bytes);
     }
+end:
+    return status;
 }
 
 rt_status rt_safetensors_read(struct rt_safetensors *file, const char *path)
@@ -266,13 +357,7 @@ rt_status rt_safetensors_read(struct rt_safetensors *file, const char *path)
     RT_TRY(read_header(&r, &file->header));
     RT_TRY(rt_alloc(&found, json_object_size(file->header), sizeof *found));
     RT_TRY(read_entries(&r, file->header, found, &file->count));
-    RT_TRY(rt_alloc(&file->entries, file->count, sizeof *file->entries));
-    RT_TRY(rt_alloc(&file->data, r.data_size / sizeof *file->data, sizeof *file->data));
-    decode(r.data, file->data, r.data_size / sizeof *file->data);
-    for (size_t i = 0; i < file->count; i++) {
-        file->entries[i] = found[i].entry;
-        file->entries[i].data = file->data + found[i].from / sizeof *file->data;
-    }
+    status = decode(file, &r, found);
 end:
     free(found);
     free(bytes);

@@ -37,7 +37,8 @@ struct rt_safetensors {
 };
 
 /* Release with rt_safetensors_finish. Errors: IO, FORMAT (truncated, or anything that does not fit
- * the format; other types than F32; arrays that overlap or leave gaps), MEMORY. */
+ * the format; other types than F32, F64, F16, BF16 and I64, all of which become floats; arrays that
+ * overlap or leave gaps), MEMORY. */
 rt_status rt_safetensors_read(struct rt_safetensors *file, const char *path);
 void rt_safetensors_finish(struct rt_safetensors *file);
 

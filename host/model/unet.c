@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/word.h"
 
 #define DEPTH_MAX 8
 #define DEFAULT_DEPTH 4
@@ -46,7 +47,7 @@ static rt_status read_share(const char *what, const char *text, float *value)
 static rt_status read_choice(const char *what, const char *text, const char *const *names,
                              int *choice)
 {
-    char list[64] = "";
+    char list[64] = "", meant[RT_WORD_MEANT];
     for (int i = 0; names[i]; i++) {
         if (strcmp(text, names[i]) == 0) {
             *choice = i;
@@ -55,14 +56,16 @@ static rt_status read_choice(const char *what, const char *text, const char *con
         size_t used = strlen(list);
         snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", names[i]);
     }
-    return rt_fail(RT_ERROR_ARGUMENT, "%s is one of %s, not '%s'", what, list, text);
+    return rt_fail(RT_ERROR_ARGUMENT, "%s is one of %s, not '%s'%s", what, list, text,
+                   rt_word_meant(meant, "", rt_word_closest_of(text, names)));
 }
 
 static rt_status read_option(struct rt_unet *unet, char *option)
 {
+    static const char *const option_names[] = {"depth", "dropout", "up", "norm", NULL};
     rt_status status = RT_OK;
     int choice = 0;
-    char *value = strchr(option, '=');
+    char *value = strchr(option, '='), meant[RT_WORD_MEANT];
     if (value)
         *value++ = 0;
     if (!value)
@@ -81,7 +84,8 @@ static rt_status read_option(struct rt_unet *unet, char *option)
         unet->norm = (enum rt_unet_norm)choice;
         return status;
     }
-    return rt_fail(RT_ERROR_ARGUMENT, "there is no option '%s'", option);
+    return rt_fail(RT_ERROR_ARGUMENT, "there is no option '%s'%s", option,
+                   rt_word_meant(meant, "", rt_word_closest_of(option, option_names)));
 }
 
 static rt_status read_unet(struct rt_unet *unet, char *text)
@@ -90,8 +94,10 @@ static rt_status read_unet(struct rt_unet *unet, char *text)
     char *rest = strchr(text, ':');
     if (rest)
         *rest++ = 0;
-    if (strcmp(text, "unet") != 0 || !rest)
+    if (strcmp(text, "unet") != 0)
         return rt_fail(RT_ERROR_ARGUMENT, "the only kind of network is unet");
+    if (!rest)
+        return rt_fail(RT_ERROR_ARGUMENT, "it tells no width W, as unet:16 does");
     for (int i = 0; rest; i++) {
         char *item = rest;
         rest = strchr(item, ',');
@@ -199,7 +205,9 @@ static rt_status add_up(struct builder *b, int level)
     struct rt_upsample upsample = {b->unet->up == RT_UNET_NEAREST ? RT_UPSAMPLE_NEAREST
                                                                   : RT_UPSAMPLE_BILINEAR};
     struct rt_conv2d conv = {.channels = channels, .kernel = 3, .stride = 1, .bias = true};
-    RT_TRY(add(b, &rt_op_upsample, &upsample, 0, name));
+    char resize[32];
+    snprintf(resize, sizeof resize, "up.%d.resize", level);
+    RT_TRY(add(b, &rt_op_upsample, &upsample, 0, resize));
     RT_TRY(add(b, &rt_op_conv2d, &conv, 0, name));
 end:
     return status;
@@ -211,18 +219,21 @@ rt_status rt_unet_build(const struct rt_unet *unet, struct rt_graph *graph, int 
     rt_status status = RT_OK;
     struct builder b = {.unet = unet, .graph = graph};
     int skips[DEPTH_MAX];
+    char name[32];
     RT_TRY(rt_graph_input(graph, channels, &b.node));
     for (int level = 0; level < unet->depth; level++) {
         RT_TRY(add_block(&b, "down", level));
         skips[level] = b.node;
         rt_graph_cut(graph); /* before the pool, whose input is kept for the skip connection */
-        RT_TRY(add(&b, &rt_op_pool, &(struct rt_pool){RT_POOL_MAX}, 0, "pool"));
+        snprintf(name, sizeof name, "pool.%d", level);
+        RT_TRY(add(&b, &rt_op_pool, &(struct rt_pool){RT_POOL_MAX}, 0, name));
     }
     RT_TRY(add_block(&b, "down", unet->depth));
     for (int level = unet->depth - 1; level >= 0; level--) {
         rt_graph_cut(graph);
         RT_TRY(add_up(&b, level));
-        RT_TRY(add(&b, &rt_op_concat, NULL, skips[level], "concat"));
+        snprintf(name, sizeof name, "concat.%d", level);
+        RT_TRY(add(&b, &rt_op_concat, NULL, skips[level], name));
         RT_TRY(add_block(&b, "dec", level));
     }
     struct rt_conv2d head = {.channels = classes, .kernel = 1, .stride = 1, .bias = true};

@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define RT_CLASSES_MAX 32    /* classes a palette may have */
 #define RT_LABEL_IGNORE 255  /* the label of a pixel that belongs to no class of the palette */
@@ -84,7 +85,7 @@ struct rt_dataset; /* immutable once opened and appended to; may be used from se
 
 struct rt_dataset_options {
     const char *source;         /* a folder, or "synth[:COUNT[,SEED]]" */
-    const char *palette;        /* a palette file, or NULL to find one */
+    const char *palette;        /* a palette file or a built-in palette's name; NULL to find one */
     bool images_only;           /* take every image; masks are not looked for */
     struct rt_raster_view view; /* what is given of it; zeroed: what is needed is measured */
 };
@@ -280,6 +281,7 @@ rt_status rt_loader_start(struct rt_loader *loader, uint64_t epoch);
  * again until an epoch is started. */
 rt_status rt_loader_next(struct rt_loader *loader, struct rt_batch *batch);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 enum rt_device_type { RT_DEVICE_GPU, RT_DEVICE_CPU, RT_DEVICE_ACCELERATOR };
 
@@ -41,7 +42,9 @@ const char *rt_device_type_name(enum rt_device_type type);
  * platform that fails counts as one without devices. Errors: MEMORY. */
 rt_status rt_device_list(struct rt_device_info **devices, size_t *count);
 
-struct rt_device; /* an open device: a context, an in-order queue, compiled programs */
+/* An open device: a context, an in-order queue, compiled programs. For one thread at a time, with
+ * all that lives on it; a device may be open several times. */
+struct rt_device;
 
 /* Opens the device that `which` names: an index ("1"), "platform:device" ("0:1"), a type ("gpu",
  * "cpu"), or part of a device's or platform's name, without regard to case. NULL or "" takes the
@@ -59,7 +62,7 @@ struct rt_device; /* an open device: a context, an in-order queue, compiled prog
  * message lists what there is), MEMORY. */
 rt_status rt_device_open(struct rt_device **device, const char *which);
 
-/* Waits for the device and releases everything; takes NULL. Buffers must be destroyed before. */
+/* Waits for the device and releases everything; takes NULL. Its models must be destroyed before. */
 void rt_device_close(struct rt_device *device);
 
 /* Owned by the device. */
@@ -93,6 +96,7 @@ rt_status rt_device_set_math(struct rt_device *device, enum rt_math math);
 size_t rt_device_peak_bytes(const struct rt_device *device);
 void rt_device_reset_peak(struct rt_device *device);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -8,6 +8,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* --- training and distillation -------------------------------------------------------------- */
 
@@ -111,12 +112,13 @@ struct rt_train_result {
  *   config.json        the options
  *   log.csv            epoch, train_loss, val_loss, val_accuracy, val_mean_iou, seconds,
  *                      images_per_second, peak_device_bytes
+ *   log.jsonl          the same, a JSON object an epoch, and wall_time: seconds since 1970
  *   best.safetensors   the weights with the best validation mean IoU
  *   last.safetensors   the weights after the last epoch, or the step that was interrupted
  *   state.safetensors  weights, moments and the place in the run, for `resume`
  * The same options and device give the same bits; a resumed run, wherever it was interrupted or
  * killed, ends with the bits of an uninterrupted one. It must be given the options it began with
- * (with a constant learning rate, more epochs). force removes these five files of a run, no others.
+ * (with a constant learning rate, more epochs). force removes these six files of a run, no others.
  * All device memory is taken before the first step, and told in the log; what does not fit fails
  * before a file is written.
  * Errors: ARGUMENT (what does not make sense; a memory limit that is too low; a folder that holds a
@@ -157,6 +159,7 @@ struct rt_metrics {
 rt_status rt_evaluate(struct rt_model *model, const struct rt_data_recipe *recipe, int batch,
                       struct rt_metrics *metrics);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

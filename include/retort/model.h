@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What a model must know to be used again; stored beside the weights. */
 struct rt_model_info {
@@ -23,7 +24,7 @@ struct rt_model_info {
     struct rt_raster_view view;
 };
 
-struct rt_model; /* a network with its weights on a device */
+struct rt_model; /* a network with its weights on a device, which must stay open as long */
 
 /* A U-Net (Ronneberger, Fischer, Brox, arXiv 1505.04597) with info->network read as
  *   unet:W[,depth=D][,up=transpose|nearest|bilinear][,norm=none|batch][,dropout=P]
@@ -56,10 +57,20 @@ size_t rt_model_parameters(const struct rt_model *model);
 /* The floating-point operations of one forward pass over one height x width image. */
 double rt_model_flops(const struct rt_model *model, int height, int width);
 
-/* Class probabilities of an RGB image of any size: out[class][y][x], info's classes * height *
- * width floats owned by the caller. Large images are cut into tiles of the training patch's size
- * that overlap by `overlap` pixels (at least 0, less than half a tile) and are blended, small ones
- * padded by reflection. Errors: ARGUMENT, DEVICE, MEMORY. */
+#define RT_OVERLAP_AUTO (-1) /* an eighth of a tile */
+
+/* Makes `labels` the segmentation of an RGB image of any size: an image of 1 channel, whose pixels
+ * are the likeliest classes, as indices into the palette of rt_model_describe. Release it with
+ * rt_image_finish. The same as rt_model_predict and rt_probabilities_label one after the other, and
+ * in between as much memory: classes * height * width floats. Errors: those of rt_model_predict. */
+rt_status rt_model_segment(struct rt_model *model, const struct rt_image *image, int overlap,
+                           struct rt_image *labels);
+
+/* Class probabilities of an RGB image of any size: probabilities[class][y][x], the palette's count
+ * of classes * height * width floats owned by the caller. Large images are cut into tiles of the
+ * training patch's size that overlap by `overlap` pixels (RT_OVERLAP_AUTO, or at least 0 and less
+ * than half a tile) and are blended, small ones padded by reflection. Errors: ARGUMENT (the
+ * overlap, or an image that is not RGB), DEVICE, MEMORY. */
 rt_status rt_model_predict(struct rt_model *model, const struct rt_image *image, int overlap,
                            float *probabilities);
 
@@ -90,6 +101,7 @@ rt_status rt_model_predict_stream(struct rt_model *model, const struct rt_predic
 void rt_probabilities_label(const float *probabilities, int classes, size_t pixels,
                             uint8_t *labels);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Whether this libretort was built with GDAL. */
 bool rt_raster_available(void);
@@ -99,6 +100,7 @@ rt_status rt_raster_commit(struct rt_raster_output *output);
 /* Releases the output, and removes what was not committed. Takes NULL. */
 void rt_raster_destroy(struct rt_raster_output *output);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

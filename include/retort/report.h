@@ -7,6 +7,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Writes into the folder (made where missing) what an evaluation found:
  *   metrics.json                  the figures of struct rt_metrics
@@ -31,6 +32,7 @@ rt_status rt_report_curves(const char *run);
  * `control/` in it is shown with its control. Errors: IO, FORMAT, ARGUMENT (no runs), MEMORY. */
 rt_status rt_report_html(const char *path, const char *const *runs, int count);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -7,6 +7,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What every function that can fail returns. */
 typedef enum rt_status {
@@ -26,19 +27,23 @@ typedef enum rt_status {
 const char *rt_status_name(rt_status status);
 
 /* The sentence that explains the last failure on this thread: what was being done, to which file
- * or device, what was found and what was expected. Never NULL; "" before any failure. Owned by
- * the library and valid until the next failure on this thread. */
+ * or device, what was found and what was expected. Never NULL; "" before any failure. To be asked
+ * for right after a function of the library has failed on the same thread: any later call, also one
+ * that succeeds, may replace it. Owned by the library: copy what is to be kept. */
 const char *rt_error_message(void);
 
 enum rt_log_level { RT_LOG_DEBUG, RT_LOG_INFO, RT_LOG_WARNING };
 
-/* Receives one line without its line end. May be called from any thread of the library, one call
- * at a time. */
+/* Receives one line without its line end, valid during the call. May be called from any thread of
+ * the library, also from one that the caller has not made, one call at a time; it must not call the
+ * library. */
 typedef void rt_log_function(void *user, enum rt_log_level level, const char *message);
 
-/* Sets where log lines go; NULL, the state at start, drops them. Call before other functions. */
+/* Sets where the log lines of the whole process go; NULL, the state at start, drops them. `user` is
+ * handed on. Once it has returned, the function that was set before is not called any more. */
 void rt_log_set(rt_log_function *function, void *user);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

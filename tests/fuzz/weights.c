@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exchange/tensors.h"
 #include "model/internal.h"
 #include "model/safetensors.h"
 
@@ -35,6 +36,21 @@ static void check_entry(const struct rt_safetensors *file, const struct rt_safet
     fuzz_refuse(rt_safetensors_find(file, entry->name) != entry, "a name for two tensors");
 }
 
+/* As weights of PyTorch, with whatever shapes and names. */
+static void check_import(const struct rt_safetensors *file)
+{
+    struct rt_import_tensors tensors = {0};
+    struct rt_unet unet;
+    for (size_t i = 0; i < file->count; i++)
+        fuzz_refuse(rt_import_add(&tensors, file->entries[i].name, file->entries[i].name,
+                                  &file->entries[i], NULL) != RT_OK,
+                    "no memory");
+    rt_import_recognise(&tensors, &unet);
+    fuzz_refuse(rt_import_fold_biases(&tensors) != RT_OK, "no memory");
+    fuzz_refuse(rt_import_skip_last(&tensors, RT_ALL_LEVELS) != RT_OK, "no memory");
+    rt_import_tensors_finish(&tensors);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct rt_model_info info;
@@ -46,6 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *text = rt_safetensors_text(&file, "retort");
     if (text && rt_model_info_read(&info, text) == RT_OK)
         check_info(&info);
+    check_import(&file);
     rt_safetensors_finish(&file);
     return 0;
 }

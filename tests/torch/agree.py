@@ -6,60 +6,20 @@ usage: agree.py DUMP_PROGRAM      exits with 77 (skipped) where there is no PyTo
 """
 import json
 import pathlib
-import struct
 import subprocess
 import sys
 import tempfile
 
 try:
     import torch
-    from torch import nn
     from torch.nn import functional as F
 except ImportError:
     print("skipped: this Python has no PyTorch")
     sys.exit(77)
 
+from network import Network, read_safetensors
+
 BATCH, SIZE, CLASSES = 2, 64, 6
-
-
-def read_safetensors(path):
-    data = path.read_bytes()
-    (length,) = struct.unpack("<Q", data[:8])
-    header = json.loads(data[8:8 + length])
-    tensors = {}
-    for name, entry in header.items():
-        if name != "__metadata__":
-            start, end = (8 + length + offset for offset in entry["data_offsets"])
-            flat = torch.frombuffer(bytearray(data[start:end]), dtype=torch.float32)
-            tensors[name] = flat.reshape(entry["shape"])
-    return tensors
-
-
-def two_convolutions(inputs, outputs):
-    """Indices 0 and 3, as the published module has ReLU and dropout between them."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding="same"), nn.ReLU(), nn.Identity(),
-                         nn.Conv2d(outputs, outputs, 3, padding="same"), nn.ReLU())
-
-
-class Network(nn.Module):
-    def __init__(self, width, depth):
-        super().__init__()
-        widths = [width * 2 ** level for level in range(depth + 1)]
-        inputs = [3] + widths[:-1]
-        self.down = nn.ModuleList(map(two_convolutions, inputs, widths))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in zip(widths, widths[1:]))
-        self.dec = nn.ModuleList(two_convolutions(2 * a, a) for a in widths[:-1])
-        self.head = nn.Conv2d(width, CLASSES, 1)
-
-    def forward(self, x):
-        kept = []
-        for block in self.down[:-1]:
-            kept.append(block(x))
-            x = F.max_pool2d(kept[-1], 2)
-        x = self.down[-1](x)
-        for up, block, skip in reversed(list(zip(self.up, self.dec, kept))):
-            x = block(torch.cat((up(x), skip), dim=1))
-        return self.head(x)
 
 
 def compare(what, got, expected, tolerance):
@@ -82,7 +42,7 @@ def check(program, width, depth, conv):
     images = torch.frombuffer(raw["images"], dtype=torch.float32).reshape(BATCH, 3, SIZE, SIZE)
     labels = torch.frombuffer(raw["labels"], dtype=torch.uint8).reshape(BATCH, SIZE, SIZE).long()
     logits = torch.frombuffer(raw["logits"], dtype=torch.float32)
-    model = Network(width, depth)
+    model = Network(width, depth, CLASSES)
     model.load_state_dict(before)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-3)
     output = model(images)
