@@ -19,7 +19,7 @@ def main():
         text = path.read_text().rstrip("\n")
         entries.append('    {"%s",\n%s},\n' % (path.name, c_string(text)))
     pathlib.Path(output).write_text(
-        '/* Made by tools/embed.py. */\n#include "device/sources.h"\n\n'
+        '/* Made by tools/embed.py. */\n#include "base/sources.h"\n\n'
         "const struct rt_source %s[] = {\n%s    {0, 0},\n};\n" % (array, "".join(entries))
     )
 

@@ -31,3 +31,15 @@ rt_status rt_json_text(char **text, const json_t *value, size_t flags)
     *text = NULL;
     return rt_fail(RT_ERROR_MEMORY, "cannot write JSON: out of memory");
 }
+
+const char *rt_json_member_text(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text ? text : "";
+}
+
+double rt_json_member_number(const json_t *object, const char *name)
+{
+    const json_t *value = json_object_get(object, name);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}

@@ -1,4 +1,4 @@
-/* What jansson leaves to its callers: noticing that memory was short. */
+/* What jansson leaves to its callers: noticing that memory was short, and what is not there. */
 #ifndef RT_BASE_JSON_H
 #define RT_BASE_JSON_H
 
@@ -16,5 +16,10 @@ json_t *rt_json_number(double value);
 /* The value as text, released by free(); json_dumps may leave out a word when memory is short.
  * Errors: MEMORY, also for a NULL value. */
 rt_status rt_json_text(char **text, const json_t *value, size_t flags);
+
+/* The object's member of this name: the text, owned by the object, or "" where it is none; the
+ * number, or NAN where it is none. NULL is an object without members. */
+const char *rt_json_member_text(const json_t *object, const char *name);
+double rt_json_member_number(const json_t *object, const char *name);
 
 #endif

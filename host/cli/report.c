@@ -32,9 +32,10 @@ rt_status run_report(int argc, char **argv)
     const char *out = NULL;
     struct command_line line = {
         .usage = "--out FILE.html RUN...",
-        .about = "Writes one HTML file, with everything in it, from run folders: the comparison,\n"
-                 "losses, precision-recall curves, confusion matrices and segmented panels. A run\n"
-                 "that was distilled with --control is shown beside its control.",
+        .about = "Writes one HTML file, with everything in it, from run folders: a verdict, the\n"
+                 "comparison, IoU by class, losses, precision-recall curves, confusion matrices,\n"
+                 "and segmented patches with a slider between truth and prediction; each figure\n"
+                 "as CSV, too. A run that was distilled with --control is shown beside it.",
         .examples = examples,
         .see = "train distill eval",
         .least = 1,

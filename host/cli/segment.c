@@ -206,7 +206,7 @@ rt_status segment_image(struct rt_model *model, const char *image,
 {
     rt_status status = RT_OK;
     const struct rt_model_info *info = rt_model_describe(model);
-    struct segmenting s = {.path = image, .palette = &info->palette, .started = rt_clock_seconds()};
+    struct segmenting s = {.path = image, .palette = &info->palette, .result = result};
     RT_TRY(open_image(&s, info, options, paths->raster));
     *result = (struct segment_result){.width = s.width, .height = s.height};
     RT_TRY(create_outputs(&s, options, paths));

@@ -1,61 +1,14 @@
 #include "report/html.h"
 
+#include <ctype.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 
-#define PICTURE_BYTES_MAX (64 << 20)
-
-/* Pictures have white paper, so that they stand as cards on a dark page. */
-static const char style[] =
-    ":root{color-scheme:light dark;--paper:#fff;--ink:#1d2126;--soft:#5c6670;--line:#dfe3e8;"
-    "--tint:#f3f6f9;--bar:#b7d3ec}\n"
-    "@media(prefers-color-scheme:dark){:root{--paper:#15181c;--ink:#e6e9ec;--soft:#98a2ad;"
-    "--line:#2d343b;--tint:#1d2228;--bar:#2c5478}}\n"
-    "body{margin:0 auto;max-width:72rem;padding:2.5rem 1.25rem 5rem;background:var(--paper);"
-    "color:var(--ink);font:16px/1.55 system-ui,sans-serif}\n"
-    "h1{font-size:1.9rem;margin:0 0 .5rem}\n"
-    "h2{font-size:1.25rem;margin:3rem 0 .75rem;padding-bottom:.3rem;"
-    "border-bottom:1px solid var(--line)}\n"
-    "p.lead{font-size:1.1rem;margin:.25rem 0 1.5rem}\n"
-    "p.note,caption,figcaption{color:var(--soft);font-size:.875rem}\n"
-    ".wide{overflow-x:auto}\n"
-    "table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9375rem;"
-    "width:100%}\n"
-    "th,td{padding:.45rem .75rem;text-align:right;border-bottom:1px solid var(--line);"
-    "white-space:nowrap}\n"
-    "th{font-weight:600;color:var(--soft)}\n"
-    "th:first-child,td:first-child,td.text,th.text{text-align:left}\n"
-    "tr.best td{background:var(--tint);font-weight:600}\n"
-    "th.bar{width:22%}\n"
-    "td.bar{background:linear-gradient(90deg,var(--bar) var(--share),transparent var(--share)) "
-    "0 50%/100% 70% no-repeat}\n"
-    ".swatch{display:inline-block;width:.8em;height:.8em;margin-right:.5em;border-radius:2px;"
-    "box-shadow:0 0 0 1px var(--line)}\n"
-    ".grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(28rem,1fr))}\n"
-    "figure{margin:0 0 1rem;padding:.75rem;background:#fff;border:1px solid var(--line);"
-    "border-radius:8px}\n"
-    "figure figcaption{color:#5c6670;margin-bottom:.4rem}\n"
-    "figure img{display:block;width:100%;height:auto}\n"
-    "figure.panel img{width:auto;max-width:100%}\n"
-    "details{margin:.5rem 0;border:1px solid var(--line);border-radius:8px;padding:.6rem 1rem}\n"
-    "summary{cursor:pointer}\n";
-
-void rt_html_begin(FILE *page, const char *title)
-{
-    fputs("<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>",
-          page);
-    rt_html_text(page, title);
-    fprintf(page, "</title>\n<style>\n%s</style>\n<body>\n", style);
-}
-
-void rt_html_end(FILE *page)
-{
-    fputs("</body>\n</html>\n", page);
-}
+#define PICTURE_BYTES_MAX (4 << 20)
 
 void rt_html_text(FILE *page, const char *text)
 {
@@ -82,6 +35,32 @@ void rt_html_text(FILE *page, const char *text)
     }
 }
 
+void rt_html_count(FILE *page, double value)
+{
+    char digits[32];
+    const bool fits = value > -1e18 && value < 1e18; /* no count is as large: the file is damaged */
+    int length = snprintf(digits, sizeof digits, "%.0f", fits ? value : 0.0);
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0 && digits[i - 1] != '-')
+            fputs("&#8239;", page);
+        fputc(digits[i], page);
+    }
+}
+
+void rt_html_duration(FILE *page, double seconds)
+{
+    if (!(seconds >= 0 && seconds < 1e9))
+        fputs("–", page);
+    else if (seconds < 59.5)
+        fprintf(page, "%.*f&nbsp;s", seconds < 9.95 ? 1 : 0, seconds);
+    else if (seconds < 3570)
+        fprintf(page, "%d&nbsp;min %d&nbsp;s", (int)(seconds + 0.5) / 60,
+                (int)(seconds + 0.5) % 60);
+    else
+        fprintf(page, "%d&nbsp;h %d&nbsp;min", (int)(seconds + 30) / 3600,
+                (int)(seconds + 30) / 60 % 60);
+}
+
 /* RFC 4648: three bytes become four letters, and '=' fills the last four. */
 static void write_base64(FILE *page, const uint8_t *bytes, size_t size)
 {
@@ -98,25 +77,70 @@ static void write_base64(FILE *page, const uint8_t *bytes, size_t size)
     }
 }
 
-rt_status rt_html_picture(FILE *page, const char *path, const char *caption)
+rt_status rt_html_picture(FILE *page, const char *path, const char *alt)
 {
-    rt_status status = RT_OK;
-    char *bytes = NULL;
+    char *bytes;
     size_t size;
-    bool panel = strncmp(rt_path_name(path), "panel-", 6) == 0;
-    fprintf(page, "<figure%s><figcaption>", panel ? " class=\"panel\"" : "");
-    rt_html_text(page, caption);
-    fputs("</figcaption>", page);
-    if (rt_path_exists(path)) {
-        RT_TRY(rt_file_read(path, PICTURE_BYTES_MAX, &bytes, &size));
-        fputs("<img alt=\"\" src=\"data:image/png;base64,", page);
-        write_base64(page, (const uint8_t *)bytes, size);
-        fputs("\">", page);
-    } else {
-        fputs("(not drawn: gnuplot was missing)", page);
-    }
-    fputs("</figure>\n", page);
-end:
+    if (!rt_path_exists(path))
+        return RT_OK;
+    rt_status status = rt_file_read(path, PICTURE_BYTES_MAX, &bytes, &size);
+    if (status < 0)
+        return status;
+    fputs("<img alt=\"", page);
+    rt_html_text(page, alt);
+    fputs("\" src=\"data:image/png;base64,", page);
+    write_base64(page, (const uint8_t *)bytes, size);
+    fputs("\">", page);
     free(bytes);
-    return status;
+    return RT_OK;
+}
+
+/* --- tables to save -------------------------------------------------------------------------- */
+
+rt_status rt_html_csv_begin(struct rt_html_csv *csv)
+{
+    csv->text = NULL;
+    csv->stream = open_memstream(&csv->text, &csv->size);
+    return csv->stream ? RT_OK : rt_fail(RT_ERROR_MEMORY, "cannot write a table: out of memory");
+}
+
+/* What may stand in a data: link as it is; all else by its value, RFC 3986. */
+static void write_link(FILE *page, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned char letter = (unsigned char)text[i];
+        if (letter && letter < 128 && (isalnum(letter) || strchr("-._~,:/", letter)))
+            fputc(letter, page);
+        else
+            fprintf(page, "%%%02X", letter);
+    }
+}
+
+rt_status rt_html_csv_link(struct rt_html_csv *csv, FILE *page, const char *name, const char *what)
+{
+    bool whole = !ferror(csv->stream);
+    whole = fclose(csv->stream) == 0 && whole;
+    csv->stream = NULL;
+    if (whole) {
+        fputs("<a class=\"csv\" download=\"", page);
+        for (; *name; name++)
+            fputc((unsigned char)*name < 128 && isalnum((unsigned char)*name) ? *name : '-', page);
+        fputs(".csv\" href=\"data:text/csv;charset=utf-8,", page);
+        write_link(page, csv->text, csv->size);
+        fputs("\" aria-label=\"CSV: ", page);
+        rt_html_text(page, what);
+        fputs("\">CSV</a>", page);
+    }
+    free(csv->text);
+    csv->text = NULL;
+    return whole ? RT_OK : rt_fail(RT_ERROR_MEMORY, "cannot write a table: out of memory");
+}
+
+void rt_html_csv_abandon(struct rt_html_csv *csv)
+{
+    if (!csv->stream)
+        return;
+    fclose(csv->stream);
+    free(csv->text);
+    csv->stream = NULL;
 }

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "report/plot.h"
+#include "report/table.h"
 #include "retort/report.h"
 
 /* --- metrics.json --------------------------------------------------------------------------- */

@@ -1,37 +1,61 @@
-/* Image, truth and prediction side by side. */
+/* Image, truth and prediction of a patch: a picture each, and one of all three side by side. */
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "report/plot.h"
 #include "retort/report.h"
 
 #define GAP 8           /* white pixels between tiles */
-#define TILE_PIXELS 320 /* small patches are enlarged to about this */
+#define TILE_PIXELS 320 /* small patches are enlarged to about this beside each other */
+#define SIDE_MAX 512    /* larger ones are shrunk below this: these pictures are for looking at */
+#define TILES 3
 
-/* Three tiles of size x size pixels, every pixel enlarged to zoom x zoom. */
+static const char *const tile_names[TILES] = {"image", "truth", "prediction"};
+
+/* Tiles of side x side pixels, each of them every step-th of the patch's size x size, which are
+ * enlarged to zoom x zoom where they lie side by side. */
 struct panel {
-    int size, zoom;
-    struct rt_image tiles;
+    int size, step, side, zoom;
+    struct rt_image tiles[TILES];
     uint64_t known, right; /* pixels with a class, and those predicted right */
+    uint64_t truth[RT_CLASSES_MAX], predicted[RT_CLASSES_MAX]; /* pixels by class */
 };
 
-static int tile_x(const struct panel *panel, int tile)
+static rt_status init_panel(struct panel *panel, int size)
 {
-    return tile * (panel->size * panel->zoom + GAP);
+    rt_status status = RT_OK;
+    panel->size = size;
+    panel->step = (size + SIDE_MAX - 1) / SIDE_MAX;
+    panel->side = size / panel->step;
+    panel->zoom = panel->side < TILE_PIXELS ? TILE_PIXELS / panel->side : 1;
+    for (int i = 0; i < TILES && status == RT_OK; i++)
+        status = rt_image_init(&panel->tiles[i], panel->side, panel->side, 3);
+    return status;
 }
 
-/* Copies RGB pixels [size, size] to a tile. */
-static void place_tile(struct panel *panel, int tile, const uint8_t *rgb)
+static void finish_panel(struct panel *panel)
 {
-    int side = panel->size * panel->zoom;
-    for (int y = 0; y < side; y++) {
-        uint8_t *row =
-            panel->tiles.pixels + 3 * ((size_t)y * panel->tiles.width + tile_x(panel, tile));
-        const uint8_t *from = rgb + 3 * (size_t)(y / panel->zoom) * panel->size;
-        for (int x = 0; x < side; x++)
-            memcpy(row + 3 * x, from + 3 * (x / panel->zoom), 3);
-    }
+    for (int i = 0; i < TILES; i++)
+        rt_image_finish(&panel->tiles[i]);
+}
+
+/* Where the tile begins beside the others. */
+static int tile_x(const struct panel *panel, int tile)
+{
+    return tile * (panel->side * panel->zoom + GAP);
+}
+
+/* Fills the tile from RGB pixels [size, size]. */
+static void fill_tile(struct panel *panel, int tile, const uint8_t *rgb)
+{
+    for (int y = 0; y < panel->side; y++)
+        for (int x = 0; x < panel->side; x++)
+            memcpy(panel->tiles[tile].pixels + 3 * ((size_t)y * panel->side + x),
+                   rgb + 3 * ((size_t)y * panel->size + x) * panel->step, 3);
 }
 
 /* The two palettes hold the same classes, maybe in another order, so colours are compared. */
@@ -44,6 +68,14 @@ static void count_right(struct panel *panel, const uint8_t *labels, int classes,
         panel->known += labels[i] < classes;
         panel->right += labels[i] < classes && memcmp(truth + 3 * i, prediction + 3 * i, 3) == 0;
     }
+}
+
+static void count_labels(uint64_t counts[RT_CLASSES_MAX], const uint8_t *labels, size_t pixels)
+{
+    memset(counts, 0, RT_CLASSES_MAX * sizeof *counts);
+    for (size_t i = 0; i < pixels; i++)
+        if (labels[i] < RT_CLASSES_MAX)
+            counts[labels[i]]++;
 }
 
 static rt_status fill_panel(struct panel *panel, struct rt_model *model,
@@ -67,9 +99,11 @@ static rt_status fill_panel(struct panel *panel, struct rt_model *model,
     rt_palette_colorize(data_palette, part_labels.pixels, pixels, truth);
     rt_palette_colorize(palette, predicted, pixels, prediction);
     count_right(panel, part_labels.pixels, data_palette->count, truth, prediction);
-    place_tile(panel, 0, part.pixels);
-    place_tile(panel, 1, truth);
-    place_tile(panel, 2, prediction);
+    count_labels(panel->truth, part_labels.pixels, pixels);
+    count_labels(panel->predicted, predicted, pixels);
+    fill_tile(panel, 0, part.pixels);
+    fill_tile(panel, 1, truth);
+    fill_tile(panel, 2, prediction);
 end:
     free(probabilities);
     free(predicted);
@@ -95,14 +129,14 @@ static struct layout lay_out(const struct panel *panel, const struct rt_palette 
             longest = strlen(palette->classes[c].name);
     struct layout layout = {.left = 10,
                             .bottom = 10,
-                            .tiles_width = panel->tiles.width,
-                            .tiles_height = panel->tiles.height};
+                            .tiles_width = tile_x(panel, TILES) - GAP,
+                            .tiles_height = panel->side * panel->zoom};
     layout.width = layout.left + layout.tiles_width + 50 + 8 * (int)longest;
     layout.height = layout.bottom + layout.tiles_height + 52;
     return layout;
 }
 
-/* What all panels share. The canvas is laid out so that one pixel of the tiles is one of it. */
+/* What all panels share. The canvas is laid out so that one enlarged pixel is zoom x zoom of it. */
 static void begin_script(FILE *script, const struct layout *layout)
 {
     fprintf(script,
@@ -126,7 +160,6 @@ static rt_status plot_panel(struct rt_plot *plot, const struct panel *panel,
                             const struct layout *layout, const struct rt_palette *palette,
                             const char *name, const char *title)
 {
-    static const char *const tiles[] = {"image", "truth", "prediction"};
     FILE *script = plot->script;
     int top = layout->bottom + layout->tiles_height;
     rt_status status = rt_plot_output(plot, name);
@@ -136,12 +169,18 @@ static rt_status plot_panel(struct rt_plot *plot, const struct panel *panel,
     rt_plot_text(script, title);
     fprintf(script, " at screen %.6f,%.6f\n", (double)layout->left / layout->width,
             (double)(top + 38) / layout->height);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < TILES; i++)
         fprintf(script, "set label %d '%s' at screen %.6f,%.6f center textcolor rgb '#606060'\n",
-                i + 2, tiles[i],
-                (layout->left + tile_x(panel, i) + panel->size * panel->zoom / 2.0) / layout->width,
+                i + 2, tile_names[i],
+                (layout->left + tile_x(panel, i) + panel->side * panel->zoom / 2.0) / layout->width,
                 (double)(top + 13) / layout->height);
-    fprintf(script, "plot '%s-tiles.png' binary filetype=png with rgbimage notitle", name);
+    fputs("plot NaN notitle", script);
+    for (int i = 0; i < TILES; i++)
+        fprintf(script,
+                ", \\\n  '%s-%s.png' binary filetype=png origin=(%g,%g) dx=%d dy=%d "
+                "with rgbimage notitle",
+                name, tile_names[i], tile_x(panel, i) + (panel->zoom - 1) / 2.0,
+                (panel->zoom - 1) / 2.0, panel->zoom, panel->zoom);
     for (int c = 0; c < palette->count; c++) {
         const struct rt_class *class = &palette->classes[c];
         fprintf(script,
@@ -156,29 +195,95 @@ static rt_status plot_panel(struct rt_plot *plot, const struct panel *panel,
     return RT_OK;
 }
 
-static rt_status add_panel(const char *folder, struct rt_plot *plot, int number,
-                           struct panel *panel, struct rt_model *model,
-                           const struct rt_dataset *dataset, const struct rt_patch *patch)
+/* --- the files ------------------------------------------------------------------------------- */
+
+/* The pixels of each class that occurs. */
+static json_t *counts_json(const struct rt_palette *palette, const uint64_t counts[RT_CLASSES_MAX])
+{
+    json_t *object = json_object();
+    for (int c = 0; c < palette->count && object; c++)
+        if (counts[c] > 0 && json_object_set_new(object, palette->classes[c].name,
+                                                 json_integer((json_int_t)counts[c])) < 0) {
+            json_decref(object);
+            object = NULL;
+        }
+    return object;
+}
+
+/* A file's name may be no UTF-8, which JSON is. */
+static json_t *name_json(const char *name)
+{
+    json_t *text = json_string(name);
+    return text ? text : json_string("an image");
+}
+
+static rt_status write_tiles(const char *folder, const char *name, const struct panel *panel)
 {
     rt_status status = RT_OK;
-    char name[32], *file = NULL, *path = NULL, *title = NULL;
-    const struct rt_palette *palette = &rt_model_describe(model)->palette;
-    RT_TRY(fill_panel(panel, model, dataset, patch));
+    for (int i = 0; i < TILES && status == RT_OK; i++) {
+        char *file = NULL, *path = NULL;
+        status = rt_format(&file, "%s-%s.png", name, tile_names[i]);
+        if (status == RT_OK)
+            status = rt_path_join(&path, folder, file);
+        if (status == RT_OK)
+            status = rt_image_write_png(&panel->tiles[i], path);
+        free(file);
+        free(path);
+    }
+    return status;
+}
+
+/* What is being drawn. */
+struct drawing {
+    const char *folder;
+    struct rt_model *model;
+    const struct rt_dataset *dataset;
+    struct rt_plot plot;
+    struct panel panel;
+    json_t *list; /* of panels.json */
+};
+
+static rt_status add_panel(struct drawing *drawing, int number, const struct rt_patch *patch)
+{
+    rt_status status = RT_OK;
+    char name[32], *title = NULL;
+    struct panel *panel = &drawing->panel;
+    const struct rt_palette *palette = &rt_model_describe(drawing->model)->palette;
+    const char *image = rt_path_name(rt_dataset_item(drawing->dataset, patch->image)->image_path);
+    RT_TRY(fill_panel(panel, drawing->model, drawing->dataset, patch));
     snprintf(name, sizeof name, "panel-%02d", number);
-    RT_TRY(rt_format(&file, "%s-tiles.png", name));
-    RT_TRY(rt_path_join(&path, folder, file));
-    RT_TRY(rt_image_write_png(&panel->tiles, path));
-    RT_TRY(rt_format(&title, "%s at %d, %d: %.1f %% right",
-                     rt_path_name(rt_dataset_item(dataset, patch->image)->image_path), patch->x,
-                     patch->y, panel->known ? 100.0 * panel->right / panel->known : 0.0));
+    RT_TRY(write_tiles(drawing->folder, name, panel));
+    rt_json_append(&drawing->list,
+                   json_pack("{so si si sI sI so so}", "image", name_json(image), "x",
+                             (int)patch->x, "y", (int)patch->y, "known", (json_int_t)panel->known,
+                             "right", (json_int_t)panel->right, "truth",
+                             counts_json(rt_dataset_palette(drawing->dataset), panel->truth),
+                             "predicted", counts_json(palette, panel->predicted)));
+    RT_TRY(rt_format(&title, "%s at %d, %d: %.1f %% right", image, patch->x, patch->y,
+                     panel->known ? 100.0 * panel->right / panel->known : 0.0));
     struct layout layout = lay_out(panel, palette);
     if (number == 1)
-        begin_script(plot->script, &layout);
-    status = plot_panel(plot, panel, &layout, palette, name, title);
+        begin_script(drawing->plot.script, &layout);
+    status = plot_panel(&drawing->plot, panel, &layout, palette, name, title);
 end:
-    free(file);
-    free(path);
     free(title);
+    return status;
+}
+
+/* panels.json: what the pictures show. */
+static rt_status write_list(struct drawing *drawing)
+{
+    rt_status status = RT_OK;
+    char *path = NULL, *text = NULL;
+    json_t *root = json_pack("{si so}", "patch", drawing->panel.size, "panels", drawing->list);
+    drawing->list = NULL;
+    RT_TRY(rt_json_text(&text, root, JSON_INDENT(2)));
+    RT_TRY(rt_path_join(&path, drawing->folder, "panels.json"));
+    status = rt_file_write(path, text, strlen(text));
+end:
+    json_decref(root);
+    free(text);
+    free(path);
     return status;
 }
 
@@ -188,8 +293,8 @@ rt_status rt_report_panels(const char *folder, struct rt_model *model,
     rt_status status = RT_OK;
     struct rt_dataset *dataset = NULL;
     struct rt_patch_list train = {0}, held_out = {0};
-    struct panel panel = {.size = rt_model_describe(model)->patch};
-    struct rt_plot plot = {0};
+    struct drawing drawing = {.folder = folder, .model = model};
+    const int size = rt_model_describe(model)->patch;
     struct rt_raster_view view;
     const struct rt_dataset_options options = {
         .source = recipe->source, .palette = recipe->palette, .view = recipe->view};
@@ -198,22 +303,23 @@ rt_status rt_report_panels(const char *folder, struct rt_model *model,
     view = rt_raster_view_choose(&recipe->view, &rt_model_describe(model)->view);
     view = rt_raster_view_choose(&view, rt_dataset_view(dataset));
     rt_dataset_look(dataset, &view);
-    RT_TRY(rt_dataset_patches(dataset, panel.size, recipe->split, recipe->validation, recipe->seed,
+    drawing.dataset = dataset;
+    RT_TRY(rt_dataset_patches(dataset, size, recipe->split, recipe->validation, recipe->seed,
                               &train, &held_out));
     const struct rt_patch_list *list = recipe->validation > 0 ? &held_out : &train;
     if ((size_t)count > list->count)
         count = (int)list->count;
-    panel.zoom = panel.size < TILE_PIXELS ? TILE_PIXELS / panel.size : 1;
-    RT_TRY(rt_image_init(&panel.tiles, tile_x(&panel, 3) - GAP, panel.size * panel.zoom, 3));
-    memset(panel.tiles.pixels, 255, 3 * (size_t)panel.tiles.width * panel.tiles.height);
-    RT_TRY(rt_plot_begin(&plot, folder, "panels"));
+    RT_TRY(init_panel(&drawing.panel, size));
+    drawing.list = json_array();
+    RT_TRY(rt_plot_begin(&drawing.plot, folder, "panels"));
     for (int i = 0; i < count; i++)
-        RT_TRY(add_panel(folder, &plot, i + 1, &panel, model, dataset,
-                         &list->patches[list->count * (size_t)i / (size_t)count]));
-    status = rt_plot_finish(&plot);
+        RT_TRY(add_panel(&drawing, i + 1, &list->patches[list->count * (size_t)i / (size_t)count]));
+    RT_TRY(write_list(&drawing));
+    status = rt_plot_finish(&drawing.plot);
 end:
-    rt_plot_abandon(&plot);
-    rt_image_finish(&panel.tiles);
+    rt_plot_abandon(&drawing.plot);
+    finish_panel(&drawing.panel);
+    json_decref(drawing.list);
     free(train.patches);
     free(held_out.patches);
     rt_dataset_close(dataset);

@@ -85,21 +85,6 @@ void rt_plot_text(FILE *script, const char *text)
     fputc('\'', script);
 }
 
-void rt_csv_text(FILE *stream, const char *text)
-{
-    if (!strpbrk(text, ",\"\r\n")) {
-        fputs(text, stream);
-        return;
-    }
-    fputc('"', stream);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', stream);
-        fputc(*text, stream);
-    }
-    fputc('"', stream);
-}
-
 /* Runs `gnuplot -d -e "part = 'PART'" FILE`, with none of the user's settings, in the folder with
  * its output dropped; the error, or 0 with its exit status in *exit_status. */
 static int run_gnuplot(const char *folder, const char *part, char *file, int *exit_status)

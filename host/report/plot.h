@@ -38,7 +38,4 @@ rt_status rt_plot_finish(struct rt_plot *plot);
 /* Does nothing after rt_plot_finish. */
 void rt_plot_abandon(struct rt_plot *plot);
 
-/* A table of text with commas, quoted where a field needs it. */
-void rt_csv_text(FILE *stream, const char *text);
-
 #endif

@@ -5,27 +5,13 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "report/table.h"
 
 #define LOG_BYTES_MAX (64 << 20)
 #define COLUMNS (sizeof(struct rt_run_epoch) / sizeof(double))
 
 static const char header[] = "epoch,train_loss,val_loss,val_accuracy,val_mean_iou,seconds,"
                              "images_per_second,peak_device_bytes";
-
-/* Numbers with commas between them, exactly as many as there are columns. */
-static bool parse_row(const char *line, struct rt_run_epoch *row)
-{
-    double numbers[COLUMNS];
-    for (size_t i = 0; i < COLUMNS; i++) {
-        char *end;
-        numbers[i] = strtod(line, &end);
-        if (end == line || *end != (i + 1 < COLUMNS ? ',' : 0))
-            return false;
-        line = end + 1;
-    }
-    memcpy(row, numbers, sizeof *row);
-    return true;
-}
 
 rt_status rt_run_log_read(const char *path, struct rt_run_epoch **rows, size_t *count)
 {
@@ -43,9 +29,11 @@ rt_status rt_run_log_read(const char *path, struct rt_run_epoch **rows, size_t *
             continue;
         }
         RT_TRY(rt_grow(rows, &capacity, *count + 1, sizeof **rows));
-        if (!parse_row(line, &(*rows)[*count]))
+        double numbers[COLUMNS];
+        if (!rt_csv_numbers(line, numbers, COLUMNS))
             RT_TRY(rt_fail(RT_ERROR_FORMAT, "line %zu of %s is '%.80s', not %zu numbers", number,
                            path, line, COLUMNS));
+        memcpy(&(*rows)[*count], numbers, sizeof numbers);
         ++*count;
     }
     if (*count == 0)
