@@ -44,6 +44,12 @@ def opencl_stays_in_device(root):
             yield "%s: OpenCL and CLBlast belong to host/device" % path
 
 
+def gdal_stays_in_data(root):
+    for path in sorted((root / "host").rglob("*.[ch]")):
+        if "data" not in path.parts and re.search(r"#include <(gdal|ogr|cpl)", path.read_text()):
+            yield "%s: GDAL belongs to host/data" % path
+
+
 def headers_compile_alone(root):
     headers = sorted((root / "include").rglob("*.h"))
     for language, compiler in (("c", "cc"), ("c++", "c++")):
@@ -118,7 +124,7 @@ def kernels_can_be_exact(root):
                 yield "%s uses %s" % (path, match.group(1))
 
 
-CHECKS = (includes_point_down, opencl_stays_in_device, headers_compile_alone, files_are_formatted,
+CHECKS = (includes_point_down, opencl_stays_in_device, gdal_stays_in_data, headers_compile_alone, files_are_formatted,
           files_and_functions_are_short, kernels_are_portable,
           kernels_can_be_sliced, kernels_can_be_exact)
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,6 +113,16 @@ rt_status rt_file_write(const char *path, const void *bytes, size_t size)
         return status;
     fwrite(bytes, 1, size, writer.stream);
     return rt_file_commit(&writer);
+}
+
+rt_status rt_file_adopt(const char *temporary, const char *path)
+{
+    const int file = open(temporary, O_RDONLY | O_CLOEXEC);
+    bool done = file >= 0 && fsync(file) == 0;
+    if (file >= 0)
+        close(file);
+    done = done && rename(temporary, path) == 0;
+    return done ? RT_OK : fail_errno("write", path);
 }
 
 /* Whether rt_file_begin gives this name, in some process, to what will be the file `name`. */

@@ -25,6 +25,9 @@ rt_status rt_file_commit(struct rt_file_writer *writer);
 /* Removes the temporary file. Does nothing after a commit. */
 void rt_file_abandon(struct rt_file_writer *writer);
 
+/* Flushes a file that another library has written to disk and gives it its name. Errors: IO. */
+rt_status rt_file_adopt(const char *temporary, const char *path);
+
 /* Removes what killed processes have left of writing this file. For when none writes it: the caller
  * holds a lock. Errors: IO, MEMORY. */
 rt_status rt_file_sweep(const char *path);

@@ -87,15 +87,6 @@ end:
     return status;
 }
 
-rt_status read_palette(struct rt_palette *palette, const char *name)
-{
-    const struct rt_palette *builtin = rt_palette_builtin(name);
-    if (!builtin)
-        return rt_palette_read(palette, name);
-    *palette = *builtin;
-    return RT_OK;
-}
-
 static const char *const order_names[] = {"rgb", "bgr", NULL}; /* enum rt_channel_order */
 
 void add_foreign_options(struct command_line *line, struct foreign_choice *choice,
@@ -121,7 +112,20 @@ rt_status read_foreign(const struct foreign_choice *choice, struct rt_import_opt
     return rt_scaling_parse(scaling, choice->scaling);
 }
 
-void add_data_options(struct command_line *line, struct rt_data_recipe *recipe)
+void add_raster_options(struct command_line *line, struct raster_choice *choice)
+{
+    const struct option options[] = {
+        OPTION(OPTION_TEXT, "bands", &choice->bands, .argument = "R,G,B",
+               .help = "the bands of a raster to look at, such as 4,3,2; the model's, else 1,2,3"),
+        OPTION(OPTION_TEXT, "range", &choice->range, .argument = "LOW,HIGH",
+               .help = "what becomes black and white of samples of more than 8 bits, for all bands "
+                       "or a pair each; the model's, else the 2nd and 98th percentile"),
+    };
+    command_line_add(line, options, RT_COUNT(options));
+}
+
+void add_data_options(struct command_line *line, struct rt_data_recipe *recipe,
+                      struct raster_choice *views)
 {
     const struct option options[] = {
         OPTION_HEADING("Data"),
@@ -138,6 +142,7 @@ void add_data_options(struct command_line *line, struct rt_data_recipe *recipe)
                .help = "another seed deals anew"),
     };
     command_line_add(line, options, RT_COUNT(options));
+    add_raster_options(line, views);
 }
 
 /* --- verdicts ------------------------------------------------------------------------------- */

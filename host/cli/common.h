@@ -33,11 +33,17 @@ rt_status open_device(struct rt_device **device, const struct device_choice *cho
 /* What a device says of itself, as `retort devices --json` prints it; NULL: out of memory. */
 json_t *describe_device(const struct rt_device_info *info);
 
-/* Under a heading "Data": where it is, its palette, and what is held out. */
-void add_data_options(struct command_line *line, struct rt_data_recipe *recipe);
+/* How rasters are to be seen, for rt_raster_view_parse; NULL where it is not given. */
+struct raster_choice {
+    const char *bands, *range;
+};
 
-/* A palette by its name, or of a file. Errors: those of rt_palette_read. */
-rt_status read_palette(struct rt_palette *palette, const char *name);
+/* --bands and --range, without a heading. */
+void add_raster_options(struct command_line *line, struct raster_choice *choice);
+
+/* Under a heading "Data": where it is, its palette, what is held out, and the raster options. */
+void add_data_options(struct command_line *line, struct rt_data_recipe *recipe,
+                      struct raster_choice *views);
 
 /* How the images of a model of another program's are to be scaled, where its file does not tell. */
 struct foreign_choice {

@@ -23,6 +23,17 @@ static void print_images(const struct rt_dataset_survey *survey)
     printf("\n");
 }
 
+/* What a model that is trained on it will know of rasters. */
+static void print_view(const struct rt_raster_view *view)
+{
+    const double *low = view->low, *high = view->high;
+    if (view->bands[0])
+        printf("bands     %d,%d,%d\n", view->bands[0], view->bands[1], view->bands[2]);
+    if (view->ranged)
+        printf("range     %g to %g, %g to %g, %g to %g\n", low[0], high[0], low[1], high[1], low[2],
+               high[2]);
+}
+
 static void print_classes(const struct rt_palette *palette, const struct rt_dataset_survey *survey)
 {
     printf("palette   %s\n\n", palette->name);
@@ -141,6 +152,7 @@ rt_status run_data(int argc, char **argv)
     struct rt_dataset *dataset = NULL;
     struct rt_dataset_survey survey = {0};
     struct rt_dataset_options source = {0};
+    struct raster_choice views = {0};
     bool json = false;
     struct command_line line = {
         .usage = "SRC",
@@ -158,9 +170,11 @@ rt_status run_data(int argc, char **argv)
                        "not given"),
     };
     command_line_add(&line, options, RT_COUNT(options));
+    add_raster_options(&line, &views);
     add_json_option(&line, &json);
     add_general_options(&line);
     RT_TRY(command_line_parse(&line, argc, argv));
+    RT_TRY(rt_raster_view_parse(&source.view, views.bands, views.range));
     source.source = line.positionals.items[0];
     RT_TRY(rt_dataset_open(&dataset, &source));
     RT_TRY(rt_dataset_survey(dataset, &survey));
@@ -169,6 +183,7 @@ rt_status run_data(int argc, char **argv)
         goto end;
     }
     print_images(&survey);
+    print_view(rt_dataset_view(dataset));
     print_classes(rt_dataset_palette(dataset), &survey);
     print_unknown(&survey);
     print_problems(dataset, &survey);

@@ -17,6 +17,7 @@ struct evaluation {
 
 static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
 {
+    struct raster_choice views = {0};
     static const struct command_example examples[] = {
         {"Judge a run's best weights on what its data holds out",
          "retort eval --model runs/teacher/best.safetensors --out verdict"},
@@ -41,10 +42,12 @@ static rt_status parse(struct evaluation *evaluation, int argc, char **argv)
     };
     command_line_add(&line, options, RT_COUNT(options));
     add_foreign_options(&line, &evaluation->foreign, "scaling", "channels");
-    add_data_options(&line, &evaluation->recipe);
+    add_data_options(&line, &evaluation->recipe, &views);
     add_json_option(&line, &evaluation->json);
     add_device_options(&line, &evaluation->device);
     rt_status status = command_line_parse(&line, argc, argv);
+    if (status == RT_OK)
+        status = rt_raster_view_parse(&evaluation->recipe.view, views.bands, views.range);
     command_line_finish(&line);
     return status;
 }

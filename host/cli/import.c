@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "data/palette.h"
 
 struct import {
     struct rt_import_options options;
@@ -82,7 +83,7 @@ static rt_status run(struct import *import, const char *path)
     if (!import->force && rt_path_exists(import->out))
         return rt_fail(RT_ERROR_ARGUMENT, "%s exists; --force replaces it", import->out);
     if (import->palette) {
-        RT_TRY(read_palette(&import->read_palette, import->palette));
+        RT_TRY(rt_palette_choose(&import->read_palette, import->palette));
         import->options.palette = &import->read_palette;
     }
     if (import->scaling) {

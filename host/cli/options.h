@@ -48,7 +48,7 @@ struct option {
         .name = (name_), .kind = (kind_), .value = (value_), .size = sizeof *(value_), __VA_ARGS__ \
     }
 
-#define OPTIONS_MAX 48
+#define OPTIONS_MAX 64
 
 /* Something to type, as it stands, and what for. */
 struct command_example {

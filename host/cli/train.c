@@ -20,12 +20,14 @@ struct training {
     struct rt_scaling teacher_scaling;
     unsigned soft; /* the place in soft_names */
     bool control, json;
+    struct raster_choice views;
 };
 
 static const char *const soft_names[] = {"kl", "logits", NULL}; /* enum rt_soft_loss but NONE */
 
-static void add_training_options(struct command_line *line, struct rt_train_options *o)
+static void add_training_options(struct command_line *line, struct training *training)
 {
+    struct rt_train_options *o = &training->options;
     const struct option data[] = {
         OPTION(OPTION_INT, "patch", &o->data.patch, .argument = "N", .least = 16, .most = 4096,
                .help = "width and height of the patches, pixels"),
@@ -71,7 +73,7 @@ static void add_training_options(struct command_line *line, struct rt_train_opti
         OPTION(OPTION_FLAG, "resume", &o->resume, .help = "go on with the run that is there"),
         OPTION(OPTION_FLAG, "force", &o->force, .help = "replace the run that is there"),
     };
-    add_data_options(line, &o->data);
+    add_data_options(line, &o->data, &training->views);
     command_line_add(line, data, RT_COUNT(data));
     command_line_add(line, learning, RT_COUNT(learning));
 }
@@ -180,11 +182,12 @@ static rt_status parse_and_run(struct command_line *line, bool distill, int argc
     rt_train_defaults(options);
     if (distill)
         add_distilling_options(line, &training);
-    add_training_options(line, options);
+    add_training_options(line, &training);
     add_first_search(line, &training.search);
     add_json_option(line, &training.json);
     add_device_options(line, &training.device);
     RT_TRY(command_line_parse(line, argc, argv));
+    RT_TRY(rt_raster_view_parse(&options->data.view, training.views.bands, training.views.range));
     options->teachers = training.teachers.items;
     options->teacher_count = training.teachers.count;
     options->soft = RT_SOFT_KL + training.soft;

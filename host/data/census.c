@@ -48,13 +48,17 @@ static rt_status add_run(struct rt_census *census, uint32_t rgb, uint64_t pixels
     return RT_OK;
 }
 
+void rt_census_begin(struct rt_census *census)
+{
+    census->masks++;
+}
+
 rt_status rt_census_add(struct rt_census *census, const struct rt_image *mask,
                         const uint8_t *labels)
 {
     size_t count = (size_t)mask->width * (size_t)mask->height;
     uint32_t colour = 0;
     uint64_t run = 0;
-    census->masks++;
     for (size_t i = 0; i < count; i++) {
         if (labels && labels[i] != RT_LABEL_IGNORE)
             continue;

@@ -17,8 +17,11 @@ struct rt_census_entry {
 rt_status rt_census_create(struct rt_census **census);
 void rt_census_destroy(struct rt_census *census);
 
-/* Counts the pixels of a mask of rt_mask_read; a grey value v counts as the colour v, v, v. With
- * labels, only those whose label is RT_LABEL_IGNORE. Errors: MEMORY. */
+/* What is counted from here on is of another mask. */
+void rt_census_begin(struct rt_census *census);
+
+/* Counts the pixels of a mask, or a part of one, of rt_mask_read; a grey value v counts as the
+ * colour v, v, v. With labels, only those whose label is RT_LABEL_IGNORE. Errors: MEMORY. */
 rt_status rt_census_add(struct rt_census *census, const struct rt_image *mask,
                         const uint8_t *labels);
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/word.h"
 #include "data/image.h"
 #include "data/palette.h"
+#include "data/raster.h"
 #include "data/scan.h"
 #include "data/synth.h"
 
@@ -16,6 +18,10 @@
 #define SYNTH_COUNT_MAX 100000
 #define SYNTH_SEED 1
 #define SYNTH_SIZE 512
+
+/* What a range is measured from: rasters at most, and windows over all of them. */
+#define RASTERS_MEASURED 256
+#define WINDOWS_MEASURED 1024
 
 struct rt_dataset {
     struct rt_dataset_item *items; /* their texts are those of files, or static */
@@ -25,6 +31,7 @@ struct rt_dataset {
     struct rt_scan files; /* synthetic: made-up names as images */
     bool synthetic;
     uint64_t seed;               /* of the synthetic scenes */
+    struct rt_raster_view view;  /* given, or measured */
     struct rt_dataset *appended; /* the last of the items are its own; NULL for none */
 };
 
@@ -110,11 +117,21 @@ static rt_status find_mask(const struct rt_texts *masks, const char *image, char
     return RT_OK;
 }
 
+/* Large rasters are read in parts, unless their mask, as a PNG, cannot be. */
+static bool is_windowed(const struct rt_image_header *image, const char *mask_path,
+                        const struct rt_image_header *mask)
+{
+    return image->raster && (!mask_path || mask->raster) &&
+           rt_window_pieces(image->width, image->height) > 1;
+}
+
 /* Adds the image to the items if it and its mask, where there is one, fit; else to the problems. */
 static rt_status add_item(struct rt_dataset *dataset, const char *image_path, const char *mask_path)
 {
     struct rt_image_header image, mask = {.kind = "none"};
-    rt_status status = rt_image_read_header(&image, image_path, RT_IMAGE_PHOTO);
+    rt_status status = rt_image_is_raster(image_path)
+                           ? rt_raster_header(image_path, &dataset->view, &image)
+                           : rt_image_read_header(&image, image_path, RT_IMAGE_PHOTO);
     if (status == RT_OK && mask_path)
         status = rt_image_read_header(&mask, mask_path, RT_IMAGE_MASK);
     if (status == RT_ERROR_MEMORY)
@@ -132,6 +149,9 @@ static rt_status add_item(struct rt_dataset *dataset, const char *image_path, co
         .width = image.width,
         .height = image.height,
         .mask_kind = mask.kind,
+        .raster = image.raster,
+        .deep = image.deep,
+        .windowed = is_windowed(&image, mask_path, &mask),
     };
     return RT_OK;
 }
@@ -168,15 +188,72 @@ end:
     return status;
 }
 
+/* --- the range of rasters --------------------------------------------------------------------- */
+
+static rt_status sample_item(const struct rt_dataset *dataset, size_t index, int side,
+                             struct rt_raster_samples *samples)
+{
+    struct rt_raster *raster;
+    rt_status status = rt_raster_open(&raster, dataset->items[index].image_path);
+    if (status == RT_OK)
+        status = rt_raster_look(raster, &dataset->view);
+    if (status == RT_OK)
+        status = rt_raster_sample(raster, side, samples);
+    rt_raster_close(raster);
+    return status;
+}
+
+/* Measures the range of the deep ones among the items, `deep` of them, over all together. */
+static rt_status measure_range(struct rt_dataset *dataset, size_t deep, const char *source)
+{
+    rt_status status = RT_OK;
+    struct rt_raster_samples samples = {0};
+    const size_t looks = deep < RASTERS_MEASURED ? deep : RASTERS_MEASURED;
+    const int side = (int)sqrt((double)WINDOWS_MEASURED / (double)looks);
+    size_t seen = 0;
+    for (size_t i = 0; i < dataset->count; i++) {
+        if (!dataset->items[i].deep)
+            continue;
+        if (seen * looks / deep != (seen + 1) * looks / deep) /* looks of them, spread evenly */
+            RT_TRY(sample_item(dataset, i, side, &samples));
+        seen++;
+    }
+    RT_TRY(rt_raster_samples_range(&samples, source, &dataset->view));
+end:
+    rt_raster_samples_finish(&samples);
+    return status;
+}
+
+static rt_status find_range(struct rt_dataset *dataset, const struct rt_dataset_options *options)
+{
+    size_t rasters = 0, deep = 0;
+    for (size_t i = 0; i < dataset->count; i++) {
+        rasters += dataset->items[i].raster;
+        deep += dataset->items[i].deep;
+    }
+    if (options->view.bands[0] && rasters == 0)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "no image of %s is a raster to take bands of: leave --bands out",
+                       options->source);
+    if (options->view.ranged && deep == 0)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "no image of %s is a raster of more than 8 bits a sample: leave --range out",
+                       options->source);
+    return deep > 0 && !options->view.ranged ? measure_range(dataset, deep, options->source)
+                                             : RT_OK;
+}
+
 static rt_status fail_empty(const struct rt_dataset *dataset,
                             const struct rt_dataset_options *options)
 {
     const struct rt_texts *problems = &dataset->problems;
-    return rt_fail(RT_ERROR_FORMAT, "no %s below the folder %s: expected %s%s%s",
+    const bool passed = dataset->files.rasters > 0 && !rt_raster_available();
+    return rt_fail(RT_ERROR_FORMAT, "no %s below the folder %s: expected %s%s%s%s",
                    options->images_only ? "image" : "image with its mask", options->source,
                    options->images_only ? "JPEG or PNG files"
                                         : "FOLDER/images/NAME.jpg (or .png) with "
                                           "FOLDER/masks/NAME.png",
+                   passed ? "; there are rasters, but this retort was built without GDAL" : "",
                    problems->count ? "; " : "", problems->count ? problems->items[0] : "");
 }
 
@@ -236,6 +313,8 @@ static rt_status open_folder(struct rt_dataset *dataset, const struct rt_dataset
         status = fail_empty(dataset, options);
     else
         status = find_palette(dataset, options);
+    if (status == RT_OK)
+        status = find_range(dataset, options);
 end:
     return status;
 }
@@ -246,6 +325,7 @@ rt_status rt_dataset_open(struct rt_dataset **dataset, const struct rt_dataset_o
     if (status < 0)
         return status;
     const char *source = options->source;
+    (*dataset)->view = options->view;
     if (strcmp(source, "synth") == 0 || strncmp(source, "synth:", 6) == 0)
         status = open_synth(*dataset, options);
     else
@@ -280,6 +360,10 @@ rt_status rt_dataset_append(struct rt_dataset *dataset, struct rt_dataset *more)
     memcpy(dataset->items + dataset->count, more->items, more->count * sizeof *more->items);
     dataset->count += more->count;
     dataset->appended = more;
+    if (dataset->view.ranged || !more->view.ranged)
+        more->view = dataset->view;
+    else
+        dataset->view = more->view; /* it alone has deep rasters */
     return RT_OK;
 }
 
@@ -298,6 +382,18 @@ const struct rt_palette *rt_dataset_palette(const struct rt_dataset *dataset)
     return &dataset->palette;
 }
 
+const struct rt_raster_view *rt_dataset_view(const struct rt_dataset *dataset)
+{
+    return &dataset->view;
+}
+
+void rt_dataset_look(struct rt_dataset *dataset, const struct rt_raster_view *view)
+{
+    dataset->view = *view;
+    if (dataset->appended)
+        rt_dataset_look(dataset->appended, view);
+}
+
 size_t rt_dataset_problems(const struct rt_dataset *dataset)
 {
     return dataset->problems.count;
@@ -307,6 +403,8 @@ const char *rt_dataset_problem(const struct rt_dataset *dataset, size_t index)
 {
     return dataset->problems.items[index];
 }
+
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static rt_status check_size(const struct rt_dataset_item *item, const char *path,
                             const struct rt_image *image)
@@ -319,35 +417,62 @@ static rt_status check_size(const struct rt_dataset_item *item, const char *path
 }
 
 static rt_status load_labels(const struct rt_dataset *dataset, const struct rt_dataset_item *item,
-                             struct rt_image *labels)
+                             const struct rt_window *window, struct rt_image *labels)
 {
     struct rt_image mask;
-    rt_status status = rt_mask_read(&mask, item->mask_path);
-    if (status < 0)
-        return status;
-    status = check_size(item, item->mask_path, &mask);
+    rt_status status;
+    if (rt_image_is_raster(item->mask_path)) {
+        status = rt_mask_read_part(&mask, item->mask_path, window);
+    } else {
+        status = rt_mask_read(&mask, item->mask_path);
+        if (status == RT_OK)
+            status = check_size(item, item->mask_path, &mask);
+        if (status == RT_OK)
+            status = rt_image_keep_part(&mask, window);
+    }
     if (status == RT_OK)
         status = rt_mask_label(&mask, &dataset->palette, labels);
     rt_image_finish(&mask);
     return status;
 }
 
-static rt_status load_files(const struct rt_dataset *dataset, const struct rt_dataset_item *item,
-                            struct rt_image *image, struct rt_image *labels)
+static rt_status load_photo(const struct rt_dataset_item *item, const struct rt_window *window,
+                            struct rt_image *image)
 {
     rt_status status = RT_OK;
     RT_TRY(rt_image_read(image, item->image_path));
     RT_TRY(check_size(item, item->image_path, image));
-    if (labels && item->mask_path)
-        RT_TRY(load_labels(dataset, item, labels));
+    status = rt_image_keep_part(image, window);
 end:
+    return status;
+}
+
+static rt_status load_files(const struct rt_dataset *dataset, const struct rt_dataset_item *item,
+                            const struct rt_window *window, struct rt_image *image,
+                            struct rt_image *labels)
+{
+    rt_status status = RT_OK;
+    struct rt_image valid = {0};
+    if (item->raster)
+        RT_TRY(rt_raster_load(item->image_path, &dataset->view, window, image, &valid));
+    else
+        RT_TRY(load_photo(item, window, image));
+    if (labels && item->mask_path)
+        RT_TRY(load_labels(dataset, item, window, labels));
+    const size_t pixels = (size_t)window->width * (size_t)window->height;
+    for (size_t i = 0; valid.pixels && labels && labels->pixels && i < pixels; i++)
+        if (!valid.pixels[i])
+            labels->pixels[i] = RT_LABEL_IGNORE;
+end:
+    rt_image_finish(&valid);
     if (status < 0)
         rt_image_finish(image);
     return status;
 }
 
 /* The drawing gives labels whether they are asked for or not. */
-static rt_status load_synth(const struct rt_dataset *dataset, size_t index, struct rt_image *image,
+static rt_status load_synth(const struct rt_dataset *dataset, size_t index,
+                            const struct rt_window *window, struct rt_image *image,
                             struct rt_image *labels)
 {
     const struct rt_dataset_item *item = &dataset->items[index];
@@ -356,23 +481,45 @@ static rt_status load_synth(const struct rt_dataset *dataset, size_t index, stru
         rt_synth_draw(dataset->seed, (uint32_t)index, item->width, item->height, image, &drawn);
     if (status < 0)
         return status;
-    if (labels && strcmp(item->mask_kind, "none") != 0)
+    status = rt_image_keep_part(image, window);
+    if (status == RT_OK)
+        status = rt_image_keep_part(&drawn, window);
+    if (status == RT_OK && labels && strcmp(item->mask_kind, "none") != 0)
         *labels = drawn;
     else
         rt_image_finish(&drawn);
-    return RT_OK;
+    if (status < 0)
+        rt_image_finish(image);
+    return status;
 }
 
-rt_status rt_dataset_load(const struct rt_dataset *dataset, size_t index, struct rt_image *image,
-                          struct rt_image *labels)
+rt_status rt_dataset_load_part(const struct rt_dataset *dataset, size_t index, int x, int y,
+                               int width, int height, struct rt_image *image,
+                               struct rt_image *labels)
 {
+    const struct rt_window window = {x, y, width, height};
     *image = (struct rt_image){0};
     if (labels)
         *labels = (struct rt_image){0};
     size_t own = dataset->count - (dataset->appended ? dataset->appended->count : 0);
     if (index >= own)
-        return rt_dataset_load(dataset->appended, index - own, image, labels);
+        return rt_dataset_load_part(dataset->appended, index - own, x, y, width, height, image,
+                                    labels);
     if (dataset->synthetic)
-        return load_synth(dataset, index, image, labels);
-    return load_files(dataset, &dataset->items[index], image, labels);
+        return load_synth(dataset, index, &window, image, labels);
+    return load_files(dataset, &dataset->items[index], &window, image, labels);
+}
+
+rt_status rt_dataset_load(const struct rt_dataset *dataset, size_t index, struct rt_image *image,
+                          struct rt_image *labels)
+{
+    const struct rt_dataset_item *item = &dataset->items[index];
+    *image = (struct rt_image){0};
+    if (labels)
+        *labels = (struct rt_image){0};
+    rt_status status =
+        rt_image_check_size(item->image_path, (uint64_t)item->width, (uint64_t)item->height);
+    return status < 0 ? status
+                      : rt_dataset_load_part(dataset, index, 0, 0, item->width, item->height, image,
+                                             labels);
 }

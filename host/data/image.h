@@ -11,6 +11,13 @@
 struct rt_image_header {
     int width, height;
     const char *kind; /* "jpeg", "rgb 8-bit", "palette 4-bit", ...: static texts */
+    bool deep;        /* a raster of more than 8 bits a sample */
+    bool raster;      /* read through GDAL */
+};
+
+/* A part of an image, which lies within it. */
+struct rt_window {
+    int x, y, width, height;
 };
 
 enum rt_image_use {
@@ -18,14 +25,30 @@ enum rt_image_use {
     RT_IMAGE_MASK,  /* 3 channels, or 1 with the untouched values of a grey file */
 };
 
-/* Reads the header alone. A mask must be a PNG file of at most 8 bits a sample.
- * Errors: IO, FORMAT. */
+/* Whether the file is for GDAL, in a retort that has it: it begins neither as JPEG nor as PNG, nor
+ * is it called like one; false where it cannot be read. */
+bool rt_image_is_raster(const char *path);
+
+/* Reads the header alone. A mask must be a PNG file of at most 8 bits a sample, or such a raster;
+ * a photo's raster has rt_raster_header. Errors: IO, FORMAT. */
 rt_status rt_image_read_header(struct rt_image_header *header, const char *path,
                                enum rt_image_use use);
 
 /* Reads a mask: 3 channels (RGB and palette files) or 1 (grey files: class indices).
  * Errors: those of rt_image_read. */
 rt_status rt_mask_read(struct rt_image *mask, const char *path);
+
+/* Reads a part of it; of a raster, only that part is decoded. Errors: those of rt_image_read. */
+rt_status rt_mask_read_part(struct rt_image *mask, const char *path,
+                            const struct rt_window *window);
+
+/* Cuts an image that is at hand down to a part of it. Errors: MEMORY; the image stands. */
+rt_status rt_image_keep_part(struct rt_image *image, const struct rt_window *window);
+
+/* The pieces, one below the other, in which images of that size are decoded where that is possible:
+ * 2^24 pixels each at most. */
+int rt_window_pieces(int width, int height);
+struct rt_window rt_window_piece(int width, int height, int index);
 
 /* A mask of rt_mask_read as labels of the palette, 1 channel; RT_LABEL_IGNORE for colours that
  * are not the palette's and for values that are not below its count. Errors: MEMORY. */

@@ -61,7 +61,8 @@ static rt_status decode(struct reader *reader, FILE *stream, const char *path,
         stream, path, (uint64_t)info->image_width * info->image_height / PIXELS_PER_BYTE);
     if (status < 0)
         return status;
-    *header = (struct rt_image_header){(int)info->image_width, (int)info->image_height, "jpeg"};
+    *header = (struct rt_image_header){
+        .width = (int)info->image_width, .height = (int)info->image_height, .kind = "jpeg"};
     if (!image)
         return RT_OK;
     status = rt_image_init(image, header->width, header->height, 3);

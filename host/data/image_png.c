@@ -90,8 +90,9 @@ static rt_status decode(png_structp png, png_infop info, FILE *stream, const cha
         rt_image_check_bytes(stream, path, png_get_rowbytes(png, info) * height / DEFLATE_MOST);
     if (status < 0)
         return status;
-    *header = (struct rt_image_header){(int)width, (int)height,
-                                       kind_name(png_get_color_type(png, info), depth)};
+    *header = (struct rt_image_header){.width = (int)width,
+                                       .height = (int)height,
+                                       .kind = kind_name(png_get_color_type(png, info), depth)};
     if (use == RT_IMAGE_MASK && depth > 8)
         return rt_fail(RT_ERROR_FORMAT,
                        "cannot read %s: a mask has at most 8 bits a sample, this one is %s", path,

@@ -77,19 +77,31 @@ static rt_status fill_patch(struct rt_loader *loader, uint64_t epoch, size_t pla
     float *images = slot->images + 3 * pixels * (size_t)slot->count;
     uint8_t *labels = slot->labels + pixels * (size_t)slot->count;
     const struct rt_cache_entry *entry;
-    rt_status status = rt_cache_get(&loader->cache, patch->image, &entry);
+    struct rt_cache_entry part = {0};
+    int x = patch->x, y = patch->y;
+    rt_status status;
+    if (rt_dataset_item(options->dataset, patch->image)->windowed) {
+        status = rt_dataset_load_part(options->dataset, patch->image, x, y, options->size,
+                                      options->size, &part.image, &part.labels);
+        entry = &part;
+        x = y = 0;
+    } else {
+        status = rt_cache_get(&loader->cache, patch->image, &entry);
+    }
     if (status < 0)
         return status;
     struct rt_augmentation augmentation = options->augment
                                               ? rt_augmentation_draw(options->seed, epoch, place)
                                               : rt_augmentation_none();
-    rt_augment_cut(&entry->image, patch->x, patch->y, options->size, &augmentation, loader->rgb);
+    rt_augment_cut(&entry->image, x, y, options->size, &augmentation, loader->rgb);
     rt_augment_brighten(augmentation.gain, loader->rgb, 3 * pixels);
     rt_scaling_apply(&options->scaling, loader->rgb, pixels, images);
     if (entry->labels.pixels && !patch->unlabelled)
-        rt_augment_cut(&entry->labels, patch->x, patch->y, options->size, &augmentation, labels);
+        rt_augment_cut(&entry->labels, x, y, options->size, &augmentation, labels);
     else
         memset(labels, RT_LABEL_UNKNOWN, pixels);
+    rt_image_finish(&part.image);
+    rt_image_finish(&part.labels);
     slot->patches[slot->count++] = *patch;
     return RT_OK;
 }

@@ -38,25 +38,53 @@ struct looking {
     char *problem; /* why one of the masks that failed did */
 };
 
+/* Counts a mask that was read, or a part of one. */
+static rt_status count_mask(struct looking *looking, const struct rt_image *mask, bool first)
+{
+    struct look *look = looking->look;
+    const bool grey = mask->channels == 1;
+    pthread_mutex_lock(&looking->mutex);
+    look->grey_masks += first && grey;
+    look->colour_masks += first && !grey;
+    rt_status status = rt_census_add(grey ? look->values : look->colours, mask, NULL);
+    pthread_mutex_unlock(&looking->mutex);
+    return status;
+}
+
+/* A raster may be too large to be decoded as a whole. */
+static rt_status look_at_raster(struct looking *looking, const char *path)
+{
+    rt_status status = RT_OK;
+    struct rt_image_header header;
+    struct rt_image mask = {0};
+    RT_TRY(rt_image_read_header(&header, path, RT_IMAGE_MASK));
+    const int pieces = rt_window_pieces(header.width, header.height);
+    for (int i = 0; i < pieces; i++) {
+        const struct rt_window piece = rt_window_piece(header.width, header.height, i);
+        rt_image_finish(&mask);
+        RT_TRY(rt_mask_read_part(&mask, path, &piece));
+        RT_TRY(count_mask(looking, &mask, i == 0));
+    }
+end:
+    rt_image_finish(&mask);
+    return status;
+}
+
 static rt_status look_at_mask(void *work, size_t index)
 {
     struct looking *looking = work;
-    struct look *look = looking->look;
-    struct rt_image mask;
-    rt_status status = rt_mask_read(&mask, looking->paths[index * looking->count / looking->looks]);
-    if (status == RT_ERROR_MEMORY)
+    struct rt_image mask = {0};
+    const char *path = looking->paths[index * looking->count / looking->looks];
+    const bool raster = rt_image_is_raster(path);
+    rt_status status = raster ? look_at_raster(looking, path) : rt_mask_read(&mask, path);
+    if (status == RT_OK && !raster)
+        status = count_mask(looking, &mask, true);
+    rt_image_finish(&mask);
+    if (status == RT_OK || status == RT_ERROR_MEMORY)
         return status;
     pthread_mutex_lock(&looking->mutex);
-    if (status == RT_OK) {
-        bool grey = mask.channels == 1;
-        look->grey_masks += grey;
-        look->colour_masks += !grey;
-        status = rt_census_add(grey ? look->values : look->colours, &mask, NULL);
-        rt_image_finish(&mask);
-    } else {
-        free(looking->problem);
-        status = rt_copy_text(&looking->problem, rt_error_message());
-    }
+    free(looking->problem);
+    status = rt_copy_text(&looking->problem, rt_error_message());
     pthread_mutex_unlock(&looking->mutex);
     return status;
 }

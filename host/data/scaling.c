@@ -61,6 +61,32 @@ struct measuring {
     struct sums sums;
 };
 
+static void add_sums(struct measuring *measuring, const struct sums *sums)
+{
+    pthread_mutex_lock(&measuring->mutex);
+    add(&measuring->sums, sums);
+    pthread_mutex_unlock(&measuring->mutex);
+}
+
+/* Patch by patch, where the image is too large to be decoded as a whole. */
+static rt_status measure_windows(struct measuring *measuring, const struct stretch *stretch)
+{
+    const int size = measuring->size;
+    struct sums sums = {0};
+    rt_status status = RT_OK;
+    for (size_t i = 0; i < stretch->count && status == RT_OK; i++) {
+        const struct rt_patch *patch = &measuring->patches[stretch->first + i];
+        struct rt_image part;
+        status = rt_dataset_load_part(measuring->dataset, patch->image, patch->x, patch->y, size,
+                                      size, &part, NULL);
+        if (status == RT_OK)
+            add_patch(&sums, &part, &(struct rt_patch){0}, size);
+        rt_image_finish(&part);
+    }
+    add_sums(measuring, &sums);
+    return status;
+}
+
 static rt_status measure_stretch(void *work, size_t index)
 {
     struct measuring *measuring = work;
@@ -68,15 +94,15 @@ static rt_status measure_stretch(void *work, size_t index)
     const struct rt_patch *patches = measuring->patches + stretch->first;
     struct sums sums = {0};
     struct rt_image image;
+    if (rt_dataset_item(measuring->dataset, patches->image)->windowed)
+        return measure_windows(measuring, stretch);
     rt_status status = rt_dataset_load(measuring->dataset, patches->image, &image, NULL);
     if (status < 0)
         return status;
     for (size_t i = 0; i < stretch->count; i++)
         add_patch(&sums, &image, &patches[i], measuring->size);
     rt_image_finish(&image);
-    pthread_mutex_lock(&measuring->mutex);
-    add(&measuring->sums, &sums);
-    pthread_mutex_unlock(&measuring->mutex);
+    add_sums(measuring, &sums);
     return RT_OK;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "retort/raster.h"
 
 #define DEPTH_MAX 32
 
@@ -28,9 +29,33 @@ static bool has_extension(const char *name, const char *extension)
     return dot && dot != name && strcasecmp(dot + 1, extension) == 0;
 }
 
-static bool is_image(const char *name)
+static bool is_one_of(const char *name, const char *const *extensions, size_t count)
 {
-    return has_extension(name, "jpg") || has_extension(name, "jpeg") || has_extension(name, "png");
+    for (size_t i = 0; i < count; i++)
+        if (has_extension(name, extensions[i]))
+            return true;
+    return false;
+}
+
+/* Counts the rasters, which are there only with GDAL. */
+static bool is_raster(struct rt_scan *scan, const char *name)
+{
+    static const char *const rasters[] = {"tif", "tiff", "vrt", "jp2", "img", "bil", "bip",
+                                          "bsq", "ers",  "pix", "ntf", "bmp", "webp"};
+    bool is = is_one_of(name, rasters, RT_COUNT(rasters));
+    scan->rasters += is;
+    return is && rt_raster_available();
+}
+
+static bool is_image(struct rt_scan *scan, const char *name)
+{
+    static const char *const photos[] = {"jpg", "jpeg", "png"};
+    return is_one_of(name, photos, RT_COUNT(photos)) || is_raster(scan, name);
+}
+
+static bool is_mask(struct rt_scan *scan, const char *name)
+{
+    return has_extension(name, "png") || is_raster(scan, name);
 }
 
 /* parent is the name of the folder that the file lies in. */
@@ -41,8 +66,8 @@ static rt_status take_file(struct walk *walk, const char *parent, const char *pa
     if (strcmp(name, "classes.json") == 0)
         return rt_texts_add(&scan->classes, "%s", path);
     if (strcmp(parent, "masks") == 0)
-        return has_extension(name, "png") ? rt_texts_add(&scan->masks, "%s", path) : RT_OK;
-    if (is_image(name) && (walk->any_folder || strcmp(parent, "images") == 0))
+        return is_mask(scan, name) ? rt_texts_add(&scan->masks, "%s", path) : RT_OK;
+    if ((walk->any_folder || strcmp(parent, "images") == 0) && is_image(scan, name))
         return rt_texts_add(&scan->images, "%s", path);
     return RT_OK;
 }

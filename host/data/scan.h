@@ -7,10 +7,11 @@
 #include "data/texts.h"
 
 struct rt_scan {
-    struct rt_texts images;   /* JPEG and PNG files, by name */
-    struct rt_texts masks;    /* PNG files of folders called "masks" */
+    struct rt_texts images;   /* JPEG and PNG files, and with GDAL rasters, by name */
+    struct rt_texts masks;    /* PNG files, and with GDAL rasters, of folders called "masks" */
     struct rt_texts classes;  /* files called classes.json */
     struct rt_texts problems; /* folders that cannot be read */
+    size_t rasters;           /* that were met, taken or not */
 };
 
 /* Walks the folder; each list comes sorted. Images are those of folders called "images", or with

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "data/census.h"
+#include "data/image.h"
 #include "data/texts.h"
 
 static void count_kind(struct rt_dataset_survey *survey, const char *kind)
@@ -46,27 +47,55 @@ static uint64_t count_labels(struct rt_dataset_survey *survey, const struct rt_i
     return counts[RT_LABEL_IGNORE];
 }
 
+/* Counts the colours outside the palette, of the part of a mask that has these labels. */
+static rt_status count_unknown(const struct rt_dataset_item *item, const struct rt_window *window,
+                               const struct rt_image *labels, struct rt_census *unknown)
+{
+    struct rt_image mask;
+    rt_status status = rt_mask_read_part(&mask, item->mask_path, window);
+    if (status == RT_OK)
+        status = rt_census_add(unknown, &mask, labels->pixels);
+    rt_image_finish(&mask);
+    return status;
+}
+
+static rt_status survey_piece(const struct rt_dataset *dataset, size_t index,
+                              const struct rt_window *w, struct rt_dataset_survey *survey,
+                              struct rt_census *unknown, bool *ignored)
+{
+    rt_status status = RT_OK;
+    const struct rt_dataset_item *item = rt_dataset_item(dataset, index);
+    struct rt_image image, labels;
+    RT_TRY(rt_dataset_load_part(dataset, index, w->x, w->y, w->width, w->height, &image, &labels));
+    if (labels.pixels && count_labels(survey, &labels) > 0 && item->mask_path) {
+        *ignored = true;
+        RT_TRY(count_unknown(item, w, &labels, unknown));
+    }
+end:
+    rt_image_finish(&image);
+    rt_image_finish(&labels);
+    return status;
+}
+
 static rt_status survey_item(const struct rt_dataset *dataset, size_t index,
                              struct rt_dataset_survey *survey, struct rt_census *unknown)
 {
     rt_status status = RT_OK;
     const struct rt_dataset_item *item = rt_dataset_item(dataset, index);
-    struct rt_image image, labels, mask = {0};
-    RT_TRY(rt_dataset_load(dataset, index, &image, &labels));
+    const int pieces = item->windowed ? rt_window_pieces(item->width, item->height) : 1;
+    bool ignored = false;
+    rt_census_begin(unknown);
+    for (int i = 0; i < pieces; i++) {
+        const struct rt_window piece = item->windowed
+                                           ? rt_window_piece(item->width, item->height, i)
+                                           : (struct rt_window){0, 0, item->width, item->height};
+        RT_TRY(survey_piece(dataset, index, &piece, survey, unknown, &ignored));
+    }
     count_kind(survey, item->mask_kind);
     count_size(survey, item);
     survey->images++;
-    if (!labels.pixels)
-        goto end;
-    if (count_labels(survey, &labels) > 0 && item->mask_path) {
-        survey->images_with_ignored++;
-        RT_TRY(rt_mask_read(&mask, item->mask_path));
-        RT_TRY(rt_census_add(unknown, &mask, labels.pixels));
-    }
+    survey->images_with_ignored += ignored;
 end:
-    rt_image_finish(&image);
-    rt_image_finish(&labels);
-    rt_image_finish(&mask);
     return status;
 }
 

@@ -63,6 +63,27 @@ static json_t *data_json(const struct rt_data_recipe *data)
                      "scaling", rt_scaling_names[data->scaling]);
 }
 
+/* What is given of how rasters are seen: the presence of the values tells. */
+static json_t *view_json(const struct rt_raster_view *view)
+{
+    const double *low = view->low, *high = view->high;
+    json_t *value = json_object();
+    json_t *bands = view->bands[0]
+                        ? json_pack("[i,i,i]", view->bands[0], view->bands[1], view->bands[2])
+                        : NULL;
+    json_t *range =
+        view->ranged ? json_pack("[f,f,f,f,f,f]", low[0], high[0], low[1], high[1], low[2], high[2])
+                     : NULL;
+    bool whole = (!view->bands[0] || json_object_set(value, "bands", bands) == 0) &&
+                 (!view->ranged || json_object_set(value, "range", range) == 0);
+    json_decref(bands);
+    json_decref(range);
+    if (whole)
+        return value;
+    json_decref(value);
+    return NULL;
+}
+
 /* Without a limit there is no such value: its presence tells. */
 static json_t *memory_json(const struct rt_train_options *options)
 {
@@ -83,7 +104,7 @@ static rt_status make_config(json_t **config, const struct rt_train_options *opt
         options->augment, "loss", rt_hard_loss_names[options->loss], "seed",
         (json_int_t)options->seed, "masks", options->masks, "transfer", options->transfer);
     json_t *parts[] = {data_json(&options->data), optimizer_json(&options->optimizer),
-                       memory_json(options),
+                       view_json(&options->data.view), memory_json(options),
                        options->teacher_count ? teaching_json(options) : json_object()};
     bool whole = *config != NULL;
     for (size_t i = 0; i < RT_COUNT(parts); i++) {
@@ -207,6 +228,23 @@ static int choice(json_t *config, const char *name, const char *const *names)
     return -1;
 }
 
+/* False where what is there of it is no view. */
+static bool read_view(json_t *config, struct rt_raster_view *view)
+{
+    json_t *bands = json_object_get(config, "bands"), *range = json_object_get(config, "range");
+    *view = (struct rt_raster_view){.ranged = range != NULL};
+    if (bands &&
+        json_unpack(bands, "[i,i,i!]", &view->bands[0], &view->bands[1], &view->bands[2]) < 0)
+        return false;
+    if (range && json_unpack(range, "[F,F,F,F,F,F!]", &view->low[0], &view->high[0], &view->low[1],
+                             &view->high[1], &view->low[2], &view->high[2]) < 0)
+        return false;
+    bool right = true;
+    for (int c = 0; c < 3; c++)
+        right = right && (!bands || view->bands[c] > 0) && (!range || view->low[c] < view->high[c]);
+    return right;
+}
+
 rt_status rt_data_recipe_read(struct rt_data_recipe *recipe, const char *path)
 {
     json_t *config;
@@ -224,6 +262,9 @@ rt_status rt_data_recipe_read(struct rt_data_recipe *recipe, const char *path)
                     "patch", &recipe->patch, "validation", &validation, "split_seed", &seed) < 0)
         RT_TRY(
             rt_fail(RT_ERROR_FORMAT, "%s does not say how the run's data was cut and split", path));
+    if (!read_view(config, &recipe->view))
+        RT_TRY(rt_fail(RT_ERROR_FORMAT,
+                       "%s does not say which bands and range of rasters the run looked at", path));
     recipe->split = (enum rt_split)split;
     recipe->scaling = (enum rt_scaling_mode)scaling;
     recipe->validation = validation;

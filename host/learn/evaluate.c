@@ -34,6 +34,7 @@ rt_status rt_evaluate(struct rt_model *model, const struct rt_data_recipe *recip
     RT_TRY(rt_alloc(&verdict, 1, sizeof *verdict));
     RT_TRY(rt_material_open(&material, recipe, info->patch));
     RT_TRY(rt_material_name_classes(&material, model, "the model"));
+    rt_material_look(&material, recipe, info);
     if ((size_t)batch > material.judged.count)
         batch = (int)material.judged.count;
     RT_TRY(rt_judge_create(&judge, &(struct rt_judge_options){.device = device,

@@ -7,11 +7,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 
-static rt_status open_dataset(struct rt_dataset **dataset, const char *source, const char *palette,
-                              bool images_only)
+static rt_status open_dataset(struct rt_dataset **dataset, const struct rt_dataset_options *options)
 {
-    const struct rt_dataset_options options = {source, palette, images_only};
-    rt_status status = rt_dataset_open(dataset, &options);
+    rt_status status = rt_dataset_open(dataset, options);
     for (size_t i = 0; status == RT_OK && i < rt_dataset_problems(*dataset); i++)
         rt_warn("%s", rt_dataset_problem(*dataset, i));
     return status;
@@ -39,7 +37,8 @@ static rt_status add_transfer(struct rt_material *material, const char *source, 
     struct rt_dataset *unlabelled = NULL;
     struct rt_patch_list patches = {0}, none = {0};
     size_t labelled = rt_dataset_count(material->dataset);
-    RT_TRY(open_dataset(&unlabelled, source, NULL, true));
+    const struct rt_dataset_options options = {.source = source, .images_only = true};
+    RT_TRY(open_dataset(&unlabelled, &options));
     RT_TRY(rt_dataset_patches(unlabelled, patch, RT_SPLIT_PATCH, 0, 0, &patches, &none));
     RT_TRY(append(&material->train, &patches, labelled, true));
     RT_TRY(rt_dataset_append(material->dataset, unlabelled));
@@ -67,7 +66,9 @@ rt_status rt_material_open(struct rt_material *material, const struct rt_data_re
 {
     rt_status status = RT_OK;
     *material = (struct rt_material){0};
-    RT_TRY(open_dataset(&material->dataset, recipe->source, recipe->palette, false));
+    const struct rt_dataset_options options = {
+        .source = recipe->source, .palette = recipe->palette, .view = recipe->view};
+    RT_TRY(open_dataset(&material->dataset, &options));
     RT_TRY(rt_dataset_patches(material->dataset, patch, recipe->split, recipe->validation,
                               recipe->seed, &material->train, &material->judged));
     if (material->judged.count == 0)
@@ -76,6 +77,14 @@ end:
     if (status < 0)
         rt_material_close(material);
     return status;
+}
+
+void rt_material_look(struct rt_material *material, const struct rt_data_recipe *recipe,
+                      const struct rt_model_info *info)
+{
+    struct rt_raster_view view = rt_raster_view_choose(&recipe->view, &info->view);
+    view = rt_raster_view_choose(&view, rt_dataset_view(material->dataset));
+    rt_dataset_look(material->dataset, &view);
 }
 
 rt_status rt_material_limit_labels(struct rt_material *material,

@@ -17,6 +17,11 @@ struct rt_material {
 rt_status rt_material_open(struct rt_material *material, const struct rt_data_recipe *recipe,
                            int patch);
 
+/* Rasters are seen as the recipe says, else as the model does that is to look at them, else as was
+ * measured. */
+void rt_material_look(struct rt_material *material, const struct rt_data_recipe *recipe,
+                      const struct rt_model_info *info);
+
 /* Leaves the share options->masks of the patches to train on labelled and adds the unlabelled
  * images of options->transfer. Without a teacher, who alone could explain the unlabelled patches,
  * labelled ones come again in their place, so that an epoch is as long as with one. Errors: those

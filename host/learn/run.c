@@ -73,6 +73,7 @@ static rt_status create_student(struct rt_run *run)
     const struct rt_train_options *options = run->options;
     struct rt_model_info info = {.channels = 3, .patch = options->data.patch};
     info.palette = *rt_dataset_palette(run->material.dataset);
+    info.view = *rt_dataset_view(run->material.dataset);
     if (strlen(options->network) >= sizeof info.network)
         return rt_fail(RT_ERROR_ARGUMENT, "the network's specification is too long: %s",
                        options->network);
@@ -258,6 +259,9 @@ rt_status rt_run_init(struct rt_run *run, struct rt_device *device,
     run->batch = (size_t)options->batch < patches ? options->batch : (int)patches;
     run->steps = (int)((patches + (size_t)run->batch - 1) / (size_t)run->batch);
     RT_TRY(rt_teachers_init(&run->teachers, device, options, &run->material));
+    if (run->teachers.count > 0)
+        rt_material_look(&run->material, &options->data,
+                         rt_model_describe(run->teachers.models[0]));
     RT_TRY(create_student(run));
     RT_TRY(create_moments(run));
     RT_TRY(create_loss(run));

@@ -14,6 +14,15 @@ static bool same_scaling(const struct rt_scaling *a, const struct rt_scaling *b)
                                    memcmp(a->deviation, b->deviation, sizeof a->deviation) == 0));
 }
 
+static bool same_view(const struct rt_raster_view *a, const struct rt_raster_view *b)
+{
+    bool same = a->ranged == b->ranged;
+    for (int c = 0; c < 3; c++)
+        same = same && a->bands[c] == b->bands[c] && a->low[c] == b->low[c] &&
+               a->high[c] == b->high[c];
+    return same;
+}
+
 static rt_status check_teacher(const struct rt_teachers *teachers, int index,
                                const struct rt_train_options *options,
                                const struct rt_material *material)
@@ -30,7 +39,7 @@ static rt_status check_teacher(const struct rt_teachers *teachers, int index,
                        "the teacher %s was trained on patches of %d pixels: distil with the same, "
                        "not %d",
                        path, info->patch, options->data.patch);
-    if (!same_scaling(&info->scaling, &first->scaling))
+    if (!same_scaling(&info->scaling, &first->scaling) || !same_view(&info->view, &first->view))
         return rt_fail(RT_ERROR_ARGUMENT,
                        "the teachers %s and %s scale their images differently: teachers that are "
                        "averaged must come from the same data and split",

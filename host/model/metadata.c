@@ -2,7 +2,9 @@
  * {"format": 1, "network": "unet:16", "channels": 3, "patch": 256,
  *  "palette": {"name": "dubai", "classes": [{"name": "Water", "color": "#E2A929"}, ...],
  *              "unlabeled": "Unlabeled"},
- *  "scaling": {"mode": "data", "mean": [r, g, b], "deviation": [r, g, b]}} */
+ *  "scaling": {"mode": "data", "mean": [r, g, b], "deviation": [r, g, b]},
+ *  "view": {"bands": [r, g, b], "low": [r, g, b], "high": [r, g, b]}}
+ * The view is there, and each half of it, where the model has one. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -43,18 +45,48 @@ static json_t *scaling_to_json(const struct rt_scaling *s)
                      (double)s->deviation[0], (double)s->deviation[1], (double)s->deviation[2]);
 }
 
+/* NULL for the view of a model that needs none. */
+static rt_status view_to_json(const struct rt_raster_view *view, json_t **value)
+{
+    const int *bands = view->bands;
+    const double *low = view->low, *high = view->high;
+    *value = NULL;
+    if (!bands[0] && !view->ranged)
+        return RT_OK;
+    *value = json_object();
+    json_t *parts[2] = {bands[0] ? json_pack("{s:[i,i,i]}", "bands", bands[0], bands[1], bands[2])
+                                 : json_object(),
+                        view->ranged ? json_pack("{s:[f,f,f], s:[f,f,f]}", "low", low[0], low[1],
+                                                 low[2], "high", high[0], high[1], high[2])
+                                     : json_object()};
+    bool whole = true;
+    for (int i = 0; i < 2; i++) {
+        whole = whole && json_object_update(*value, parts[i]) == 0;
+        json_decref(parts[i]);
+    }
+    if (whole)
+        return RT_OK;
+    json_decref(*value);
+    *value = NULL;
+    return rt_fail(RT_ERROR_MEMORY, "cannot write the model's description: memory is short");
+}
+
 rt_status rt_model_info_write(const struct rt_model_info *info, char **text)
 {
-    json_t *palette = palette_to_json(&info->palette), *scaling = scaling_to_json(&info->scaling);
-    json_t *value = json_pack("{s:i, s:s, s:i, s:i, s:o, s:o}", "format", FORMAT_VERSION, "network",
-                              info->network, "channels", info->channels, "patch", info->patch,
-                              "palette", palette, "scaling", scaling);
+    json_t *view;
     *text = NULL;
-    rt_status status =
-        value ? rt_json_text(text, value, JSON_COMPACT)
-              : rt_fail(RT_ERROR_ARGUMENT,
-                        "cannot write the model's description: a class's name is no UTF-8, the "
-                        "scaling is not finite, or memory is short");
+    rt_status status = view_to_json(&info->view, &view);
+    if (status < 0)
+        return status;
+    json_t *palette = palette_to_json(&info->palette), *scaling = scaling_to_json(&info->scaling);
+    json_t *value = json_pack("{s:i, s:s, s:i, s:i, s:o, s:o, s:o*}", "format", FORMAT_VERSION,
+                              "network", info->network, "channels", info->channels, "patch",
+                              info->patch, "palette", palette, "scaling", scaling, "view", view);
+    status = value
+                 ? rt_json_text(text, value, JSON_COMPACT)
+                 : rt_fail(RT_ERROR_ARGUMENT,
+                           "cannot write the model's description: a class's name is no UTF-8, the "
+                           "scaling is not finite, or memory is short");
     json_decref(value);
     return status;
 }
@@ -135,6 +167,31 @@ static bool read_scaling(const json_t *value, struct rt_scaling *scaling)
     return false;
 }
 
+static bool copy_three_doubles(const json_t *value, double *to)
+{
+    for (size_t i = 0; i < 3; i++) {
+        to[i] = json_number_value(json_array_get(value, i));
+        if (!json_is_number(json_array_get(value, i)) || !isfinite(to[i]))
+            return false;
+    }
+    return json_array_size(value) == 3;
+}
+
+static bool read_view(const json_t *value, struct rt_raster_view *view)
+{
+    const json_t *bands = json_object_get(value, "bands"), *low = json_object_get(value, "low");
+    bool right = !value || json_is_object(value);
+    for (size_t i = 0; bands && right && i < 3; i++)
+        right = copy_whole(json_array_get(bands, i), &view->bands[i]) && view->bands[i] > 0;
+    view->ranged = low;
+    if (low)
+        right = right && copy_three_doubles(low, view->low) &&
+                copy_three_doubles(json_object_get(value, "high"), view->high);
+    for (int c = 0; low && right && c < 3; c++)
+        right = view->low[c] < view->high[c];
+    return right;
+}
+
 static rt_status read_info(struct rt_model_info *info, const json_t *value)
 {
     int version;
@@ -154,6 +211,8 @@ static rt_status read_info(struct rt_model_info *info, const json_t *value)
         return fail_info("the palette");
     if (!read_scaling(json_object_get(value, "scaling"), &info->scaling))
         return fail_info("the scaling");
+    if (!read_view(json_object_get(value, "view"), &info->view))
+        return fail_info("the bands and ranges of rasters");
     return RT_OK;
 }
 

@@ -58,19 +58,6 @@ static void fill_tile(struct panel *panel, int tile, const uint8_t *rgb)
                    rgb + 3 * ((size_t)y * panel->size + x) * panel->step, 3);
 }
 
-/* The part of an image at the patch's place. */
-static rt_status crop(struct rt_image *part, const struct rt_image *image,
-                      const struct rt_patch *patch, int size)
-{
-    rt_status status = rt_image_init(part, size, size, image->channels);
-    for (int y = 0; y < size && status == RT_OK; y++) {
-        size_t from = (size_t)(patch->y + y) * image->width + patch->x;
-        memcpy(part->pixels + (size_t)y * size * part->channels,
-               image->pixels + from * image->channels, (size_t)size * part->channels);
-    }
-    return status;
-}
-
 /* The two palettes hold the same classes, maybe in another order, so colours are compared. */
 static void count_right(struct panel *panel, const uint8_t *labels, int classes,
                         const uint8_t *truth, const uint8_t *prediction)
@@ -97,7 +84,7 @@ static rt_status fill_panel(struct panel *panel, struct rt_model *model,
     rt_status status = RT_OK;
     const struct rt_palette *palette = &rt_model_describe(model)->palette;
     const struct rt_palette *data_palette = rt_dataset_palette(dataset);
-    struct rt_image image = {0}, labels = {0}, part = {0}, part_labels = {0};
+    struct rt_image part = {0}, part_labels = {0};
     size_t pixels = (size_t)panel->size * panel->size;
     float *probabilities = NULL;
     uint8_t *predicted = NULL, *truth = NULL, *prediction = NULL;
@@ -105,9 +92,8 @@ static rt_status fill_panel(struct panel *panel, struct rt_model *model,
     RT_TRY(rt_alloc(&predicted, pixels, 1));
     RT_TRY(rt_alloc(&truth, pixels, 3));
     RT_TRY(rt_alloc(&prediction, pixels, 3));
-    RT_TRY(rt_dataset_load(dataset, patch->image, &image, &labels));
-    RT_TRY(crop(&part, &image, patch, panel->size));
-    RT_TRY(crop(&part_labels, &labels, patch, panel->size));
+    RT_TRY(rt_dataset_load_part(dataset, patch->image, patch->x, patch->y, panel->size, panel->size,
+                                &part, &part_labels));
     RT_TRY(rt_model_predict(model, &part, 0, probabilities));
     rt_probabilities_label(probabilities, palette->count, pixels, predicted);
     rt_palette_colorize(data_palette, part_labels.pixels, pixels, truth);
@@ -123,8 +109,6 @@ end:
     free(predicted);
     free(truth);
     free(prediction);
-    rt_image_finish(&image);
-    rt_image_finish(&labels);
     rt_image_finish(&part);
     rt_image_finish(&part_labels);
     return status;
@@ -311,10 +295,14 @@ rt_status rt_report_panels(const char *folder, struct rt_model *model,
     struct rt_patch_list train = {0}, held_out = {0};
     struct drawing drawing = {.folder = folder, .model = model};
     const int size = rt_model_describe(model)->patch;
-    const struct rt_dataset_options options = {.source = recipe->source,
-                                               .palette = recipe->palette};
+    struct rt_raster_view view;
+    const struct rt_dataset_options options = {
+        .source = recipe->source, .palette = recipe->palette, .view = recipe->view};
     RT_TRY(rt_folder_create(folder));
     RT_TRY(rt_dataset_open(&dataset, &options));
+    view = rt_raster_view_choose(&recipe->view, &rt_model_describe(model)->view);
+    view = rt_raster_view_choose(&view, rt_dataset_view(dataset));
+    rt_dataset_look(dataset, &view);
     drawing.dataset = dataset;
     RT_TRY(rt_dataset_patches(dataset, size, recipe->split, recipe->validation, recipe->seed,
                               &train, &held_out));

@@ -38,6 +38,19 @@ rt_status rt_image_write_png(const struct rt_image *image, const char *path);
 rt_status rt_image_init(struct rt_image *image, int width, int height, int channels);
 void rt_image_finish(struct rt_image *image);
 
+/* Copies the window of width x height pixels at (x, y), which must lie within the image, to
+ * to[height][width][channels]. */
+void rt_image_cut(const struct rt_image *image, int x, int y, int width, int height, uint8_t *to);
+
+/* How the samples of a raster become the 8-bit RGB that networks look at (retort/raster.h). Zeroed:
+ * bands 1, 2 and 3, and the range of 16-bit and other deep samples is measured. JPEG and PNG files
+ * have no part in it. */
+struct rt_raster_view {
+    int bands[3];           /* for red, green and blue, from 1; 0: the first three */
+    bool ranged;            /* low and high are set */
+    double low[3], high[3]; /* what deep samples become 0 and 255; 8-bit ones are as they are */
+};
+
 /* --- palettes ----------------------------------------------------------------------------- */
 
 struct rt_class {
@@ -71,9 +84,10 @@ void rt_palette_colorize(const struct rt_palette *palette, const uint8_t *labels
 struct rt_dataset; /* immutable once opened and appended to; may be used from several threads */
 
 struct rt_dataset_options {
-    const char *source;  /* a folder, or "synth[:COUNT[,SEED]]" */
-    const char *palette; /* a palette file or a built-in palette's name; NULL to find one */
-    bool images_only;    /* take every image; masks are not looked for */
+    const char *source;         /* a folder, or "synth[:COUNT[,SEED]]" */
+    const char *palette;        /* a palette file or a built-in palette's name; NULL to find one */
+    bool images_only;           /* take every image; masks are not looked for */
+    struct rt_raster_view view; /* what is given of it; zeroed: what is needed is measured */
 };
 
 /* What was found of one image and its mask; texts are owned by the data set. */
@@ -83,18 +97,25 @@ struct rt_dataset_item {
     int width, height;
     const char
         *mask_kind; /* "rgb 8-bit", "palette 4-bit", "grey 8-bit", ..., "synthetic", "none" */
+    bool raster;    /* read through GDAL */
+    bool deep;      /* a raster of more than 8 bits a sample */
+    bool windowed;  /* so large a raster that it is only decoded in parts */
 };
 
 /* Finds the pairs: below the folder, every image FOLDER/images/STEM.EXT with its mask
- * FOLDER/masks/STEM.png, in the order of their paths (bytes compared); with images_only every image
- * that does not lie in a folder called "masks". Pairs that do not fit (unpaired, unreadable header,
- * sizes that differ) are left out and kept as problems.
- * Of the files only the headers are read, and of a sample of the masks the colours: the palette is
- * that of the file, else the first built-in one that has at least 95 % of the sampled pixels, else
- * (all masks are read for it) the colours of the masks, sorted and named "#RRGGBB", or for grey
- * masks "class 0" to the highest value below 255. With images_only and no file it has no classes.
- * Errors: ARGUMENT (a bad synth source, or one with a palette file), IO, FORMAT (no pair at all, a
- * bad palette file, too many colours to be classes), MEMORY. */
+ * FOLDER/masks/STEM.png (with GDAL, also .tif and other rasters for both), in the order of their
+ * paths (bytes compared); with images_only every image that does not lie in a folder called
+ * "masks". Pairs that do not fit (unpaired, unreadable header, sizes that differ) are left out and
+ * kept as problems. Of the files only the headers are read, and of a sample of the masks the
+ * colours: the palette is that of the file, else the first built-in one that has at least 95 % of
+ * the sampled pixels, else (all masks are read for it) the colours of the masks, sorted and named
+ * "#RRGGBB", or for grey masks "class 0" to the highest value below 255. With images_only and no
+ * file it has no classes. Where there are rasters of more than 8 bits a sample and no range is
+ * given, the range is measured from the 2nd to the 98th percentile of each band, over windows
+ * spread evenly over up to 256 of them together: one range for all. Errors: ARGUMENT (a bad synth
+ * source, or one with a palette file; bands without a raster, a range without one of more than 8
+ * bits), IO, FORMAT (no pair at all, a bad palette file, too many colours to be classes), MEMORY.
+ */
 rt_status rt_dataset_open(struct rt_dataset **dataset, const struct rt_dataset_options *options);
 void rt_dataset_close(struct rt_dataset *dataset);
 
@@ -106,6 +127,16 @@ rt_status rt_dataset_append(struct rt_dataset *dataset, struct rt_dataset *more)
 size_t rt_dataset_count(const struct rt_dataset *dataset);
 const struct rt_dataset_item *rt_dataset_item(const struct rt_dataset *dataset, size_t index);
 const struct rt_palette *rt_dataset_palette(const struct rt_dataset *dataset);
+
+/* How its rasters are seen: the bands that were given, and the range, given or measured; zeroed
+ * where neither is. Another view, such as that of a model which is to look at them, is taken by
+ * rt_dataset_look, before other threads use the data set. */
+const struct rt_raster_view *rt_dataset_view(const struct rt_dataset *dataset);
+void rt_dataset_look(struct rt_dataset *dataset, const struct rt_raster_view *view);
+
+/* What was given of a view, and what is known for the rest. */
+struct rt_raster_view rt_raster_view_choose(const struct rt_raster_view *given,
+                                            const struct rt_raster_view *known);
 
 /* What did not fit, one sentence each; also the warning about a classes.json whose colours are
  * not the masks'. */
@@ -150,6 +181,13 @@ void rt_dataset_survey_finish(struct rt_dataset_survey *survey);
  * MEMORY. */
 rt_status rt_dataset_load(const struct rt_dataset *dataset, size_t index, struct rt_image *image,
                           struct rt_image *labels);
+
+/* The same for a part of the image, width x height pixels at (x, y), which must lie within it. Of a
+ * raster, only that part is decoded. Pixels of rasters that are without data, in the image or in
+ * the mask, are labelled RT_LABEL_IGNORE. */
+rt_status rt_dataset_load_part(const struct rt_dataset *dataset, size_t index, int x, int y,
+                               int width, int height, struct rt_image *image,
+                               struct rt_image *labels);
 
 /* --- patches ------------------------------------------------------------------------------ */
 

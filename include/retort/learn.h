@@ -33,6 +33,7 @@ struct rt_data_recipe {
     double validation; /* the held-out share; 0.2. With 0 all patches are trained on, and judged */
     uint64_t seed;     /* of the split */
     enum rt_scaling_mode scaling;
+    struct rt_raster_view view; /* what is given of it; the rest is a teacher's, or measured */
 };
 
 /* Reads from a run's config.json how its data was cut, split and scaled, so that its weights can be

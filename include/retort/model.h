@@ -20,6 +20,8 @@ struct rt_model_info {
     struct rt_palette palette; /* its count is the number of classes */
     struct rt_scaling scaling; /* of the images it was trained on */
     int patch;                 /* width and height of its training patches, pixels */
+    /* How rasters became the RGB it was trained on; zeroed for one that has seen none. */
+    struct rt_raster_view view;
 };
 
 struct rt_model; /* a network with its weights on a device, which must stay open as long */
@@ -71,6 +73,28 @@ rt_status rt_model_segment(struct rt_model *model, const struct rt_image *image,
  * overlap, or an image that is not RGB), DEVICE, MEMORY. */
 rt_status rt_model_predict(struct rt_model *model, const struct rt_image *image, int overlap,
                            float *probabilities);
+
+/* Where an image's pixels come from and where its probabilities go, for images that need not be
+ * at hand as a whole. Both functions get `user`; a failure of theirs ends the prediction. */
+struct rt_predict_stream {
+    int width, height; /* of the image, pixels; at least 1 */
+    /* Fills rgb[height][width][3] with the window whose top left corner is (x, y), which lies
+     * within the image. Windows overlap, and come row of tiles after row of tiles. valid[height]
+     * [width] is 1: 0 says that a pixel is not to be segmented, and where all are, rgb is not
+     * looked at. */
+    rt_status (*read)(void *user, int x, int y, int width, int height, uint8_t *rgb,
+                      uint8_t *valid);
+    /* Takes a row's probabilities, row[class][width], and which of its pixels were valid; the rows
+     * come from 0 on one after the other. */
+    rt_status (*write)(void *user, int y, const float *row, const uint8_t *valid);
+    void *user;
+};
+
+/* rt_model_predict for such an image, with the same bits. Of the host's memory it takes that of a
+ * row of tiles: patch * classes * width floats. Errors: ARGUMENT, DEVICE, MEMORY, those of the
+ * stream's functions. */
+rt_status rt_model_predict_stream(struct rt_model *model, const struct rt_predict_stream *stream,
+                                  int overlap);
 
 /* labels[i] = the class of the largest of probabilities[class][i], the first of equals, for
  * `pixels` pixels. */

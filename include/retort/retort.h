@@ -21,6 +21,7 @@
 #include "retort/learn.h"
 #include "retort/loss.h"
 #include "retort/model.h"
+#include "retort/raster.h"
 #include "retort/report.h"
 #include "retort/status.h"
 #include "retort/version.h"

@@ -8,7 +8,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct rt_palette *palette = rt_palette_builtin("dubai");
     struct rt_image mask, labels;
-    if (rt_mask_read(&mask, fuzz_file("mask", data, size)) != RT_OK)
+    if (rt_mask_read(&mask, fuzz_file("mask.png", data, size)) != RT_OK)
         return 0;
     if (rt_mask_label(&mask, palette, &labels) == RT_OK) {
         for (int i = 0; i < labels.width * labels.height; i++)
