@@ -4,7 +4,7 @@ section (##) after the other in a folder of its own; those within sentences exis
 The program is $RETORT_PROGRAM.
 
 Blocks are indented or fenced. In one that has a line with `$ ` before it, the lines without are output;
-what is fenced as `text` is output, and as `c` the program of tests/example/.
+what is fenced as `text` is output, as `c` the program of tests/example/, and as `python` another test's.
 
 usage: readme.py SOURCE_FOLDER BUILD_FOLDER [DUBAI]
 DUBAI: a folder of real images; then the commands that name it run on it, with the networks as they stand.
@@ -35,6 +35,24 @@ ELSEWHERE = {
     "meson setup build --prefix /usr/local": "`install` installs this build below a folder of its own",
     "meson install -C build": "`install` does so",
     "cc tests/example/segment.c -o segment $(pkg-config --cflags --libs retort)": "`install` does so",
+    "build/host/cli/retort import teacher.h5 --scaling patch --palette dubai --out teacher.safetensors":
+        "`hdf5_exchange` and `keras_exchange` import such files",
+    "build/host/cli/retort distill --data PHOTOS --teacher teacher.safetensors --model unet:4 --out runs/student":
+        "`chain` distils; an imported teacher is a file like others",
+    "build/host/cli/retort export runs/student/best.safetensors --torch student.safetensors --keras student.h5":
+        "`hdf5_exchange` and `torch_exchange` export",
+    "build/host/cli/retort distill --data PHOTOS --teacher teacher.onnx --teacher-scaling imagenet "
+    "--model unet:8 --epochs 30 --out runs/student": "`onnx_import` distils from ONNX files",
+    "build/host/cli/retort import unet.onnx --out unet.safetensors --scaling unit": "`onnx_import` does so",
+    "build/host/cli/retort export runs/student/best.safetensors --onnx student.onnx": "`onnx_export` does so",
+    "build/host/cli/retort export runs/student/best.safetensors --onnx student-qgis.onnx --deepness "
+    "--resolution 0.3": "`onnx_export` does so",
+    "gdal_translate -q -a_srs EPSG:32640 -a_ullr 325000 2790000 325859 2789162 image_part_001.jpg scene.tif":
+        "`gis` makes rasters so",
+    "retort predict --model runs/student/best.safetensors --out maps --polygons --probabilities scene.tif":
+        "`gis` does so",
+    "ogrinfo -q -dialect SQLITE maps/scene.gpkg "
+    '-sql "SELECT name, SUM(ST_Area(geom)) AS area FROM segments GROUP BY name"': "`gis` adds areas up so",
     "./segment runs/student/best.safetensors PHOTO.jpg mask.png": "`install` does so",
 }
 
@@ -74,7 +92,7 @@ def is_program(language, text):
 def commands(section):
     """The commands of its blocks, each in one line and without its comment."""
     for language, text in blocks(section):
-        if language == "text" or is_program(language, text):
+        if language in ("text", "python") or is_program(language, text):
             continue
         lines = re.sub(r"\\\n\s*", "", text).splitlines()
         if any(line.startswith("$ ") for line in lines):
