@@ -44,20 +44,15 @@ static rt_status ask(const struct doctor *doctor, const char *what, const char *
     snprintf(vector, sizeof vector, "%d", setting->vector);
     snprintf(group, sizeof group, "%d", setting->group);
     RT_TRY(rt_program_path(&program));
-    const char *const command[] = {program,
-                                   "doctor-check",
-                                   "--device",
-                                   index,
-                                   "--what",
-                                   what,
-                                   "--vector",
-                                   vector,
-                                   "--group",
-                                   group,
-                                   "--variant",
-                                   variant ? variant : "",
-                                   terminal_verbose ? "--verbose" : NULL,
-                                   NULL};
+    const char *command[14] = {program, "doctor-check", "--device", index,     "--what",
+                               what,    "--vector",     vector,     "--group", group};
+    size_t count = 10;
+    if (variant) {
+        command[count++] = "--variant";
+        command[count++] = variant;
+    }
+    if (terminal_verbose)
+        command[count++] = "--verbose";
     RT_TRY(rt_child_run(command, CHECK_SECONDS, !terminal_verbose, &output));
     size_t length = strlen(output);
     while (length > 0 && output[length - 1] == '\n')
