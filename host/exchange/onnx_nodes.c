@@ -24,13 +24,19 @@ const struct rt_onnx_constant *rt_onnx_numbers_in(const struct rt_onnx_reading *
     return value && value->kind == RT_ONNX_CONSTANT ? value->constant : NULL;
 }
 
+static bool scaled_alike(const struct rt_onnx_value *a, const struct rt_onnx_value *b)
+{
+    for (size_t i = 0; i < RT_COUNT(a->factor); i++)
+        if (a->factor[i] != b->factor[i] || a->shift[i] != b->shift[i])
+            return false;
+    return a->ranged == b->ranged;
+}
+
 /* The pixels as the first operation takes them: all that do must have them scaled alike. */
 static bool take_pixels(struct rt_onnx_reading *r, const struct rt_onnx_value *x)
 {
     if (r->is_scaled)
-        return memcmp(x->factor, r->scaled.factor, sizeof x->factor) == 0 &&
-               memcmp(x->shift, r->scaled.shift, sizeof x->shift) == 0 &&
-               x->ranged == r->scaled.ranged;
+        return scaled_alike(x, &r->scaled);
     r->scaled = *x;
     r->is_scaled = true;
     return true;
