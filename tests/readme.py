@@ -31,6 +31,7 @@ ELSEWHERE = {
     "tools/test": "it runs this test",
     "tools/bench-peers --steps 3 --python /usr/bin/python3 --python PYTHON_WITH_2.15":
         "`torch_peers` and `bench_peers` run it on small networks",
+    "source <(build/host/cli/retort completion bash)": "`cmdline` does so in bash",
     "tools/package": "`package` runs it, in the suite `long`",
     "meson setup build --prefix /usr/local": "`install` installs this build below a folder of its own",
     "meson install -C build": "`install` does so",
@@ -116,7 +117,8 @@ def explained(command):
 
 
 def names():
-    return re.findall(r"^  ([a-z]\S*) ", checks.run(RETORT, "help")[0], re.M)
+    shown = checks.run(RETORT, "help")[0]
+    return [name for name in re.findall(r"^  ([a-z]\S*) ", shown, re.M) if name != "retort"]
 
 
 def options(text):

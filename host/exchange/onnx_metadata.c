@@ -48,7 +48,7 @@ static json_t *classes_to_json(const struct rt_palette *palette, enum fact fact)
     bool failed = !object;
     for (int i = 0; i < palette->count; i++) {
         const struct rt_class *class = &palette->classes[i];
-        char key[8], colour[8];
+        char key[12], colour[8];
         snprintf(key, sizeof key, "%d", i);
         snprintf(colour, sizeof colour, "#%02X%02X%02X", class->rgb[0], class->rgb[1],
                  class->rgb[2]);
