@@ -33,8 +33,10 @@ def pkg_config(*arguments):
     folder = find("retort.pc").parent
     output, _ = checks.run("pkg-config", *arguments, "retort", PKG_CONFIG_PATH=str(folder),
                            PKG_CONFIG_SYSROOT_DIR=str(ROOT))
-    # the sysroot goes before the system's folders as well, where nothing lies
-    return output.split()
+    # the sysroot went before the system's folders as well, where nothing lies
+    return [re.sub(r"^(-[IL])%s" % re.escape(str(ROOT)), r"\1", word)
+            if word[:2] in ("-I", "-L") and not pathlib.Path(word[2:]).exists() else word
+            for word in output.split()]
 
 
 def symbols(*arguments):
@@ -63,14 +65,16 @@ def all_public_headers_are_there():
 
 
 def exactly_the_public_functions_are_exported():
-    public, exported = set(public_functions()), symbols("-D", LIBRARY)
+    public = set(public_functions())
+    exported = symbols("-D", LIBRARY) - {"_edata", "_end", "__bss_start"}  # some linkers' own
     assert len(public) > 50
     assert not public - exported, "declared, but not in the library: %s" % (public - exported)
     assert not exported - public, "in the library, but not declared: %s" % (exported - public)
 
 
 def the_static_library_keeps_to_its_names():
-    strangers = {name for name in symbols("-g", find("libretort.a")) if not name.startswith("rt_")}
+    strangers = {name for name in symbols("-g", find("libretort.a"))
+                 if not name.startswith(("rt_", "onnx__"))}  # protoc-c calls what it makes so
     assert not strangers, strangers
 
 
