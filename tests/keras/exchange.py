@@ -3,8 +3,7 @@
 saving, and what retort exports is loaded by Keras.
 
 usage: exchange.py PROBABILITIES_PROGRAM
-Keras comes from the Python in RETORT_KERAS_PYTHON, or the one that `tools/setup keras` made; with
-RETORT_KERAS=tf_keras it is Keras 2. Exits with 77 (skipped) where there is none.
+`tools/packages run keras` brings Keras; with RETORT_KERAS=tf_keras it is Keras 2, where that is.
 """
 import importlib
 import os
@@ -12,28 +11,9 @@ import pathlib
 import sys
 import tempfile
 
-MODULE = os.environ.get("RETORT_KERAS", "keras")
-MADE = pathlib.Path.home() / ".cache" / "retort-tests" / "keras" / "bin" / "python3"
-
-
-def find_keras():
-    """In this Python, or in another, which then takes over."""
-    try:
-        return importlib.import_module(MODULE)
-    except ImportError:
-        python = os.environ.get("RETORT_KERAS_PYTHON", str(MADE))
-        if os.path.exists(python) and "RETORT_KERAS_TRIED" not in os.environ:
-            os.environ["RETORT_KERAS_TRIED"] = "1"
-            os.execv(python, [python, *sys.argv])
-        if os.environ.get("CI") == "true":
-            sys.exit("there is no Keras: tools/setup keras installs it")
-        print("skipped: there is no Keras; tools/setup keras installs it")
-        sys.exit(77)
-
-
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-keras = find_keras()
+keras = importlib.import_module(os.environ.get("RETORT_KERAS", "keras"))
 import h5py
 import numpy as np
 
@@ -202,7 +182,7 @@ def check_exports(folder, pixels):
 
 
 def main():
-    print("%s %s" % (MODULE, keras.__version__))
+    print("%s %s" % (keras.__name__, keras.__version__))
     with tempfile.TemporaryDirectory() as name:
         folder, pixels = pathlib.Path(name), smooth_image()
         os.environ["RETORT_CACHE_DIR"] = name
