@@ -2,7 +2,6 @@
  * seconds; and what must not get lost on the way. */
 #include "test.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +31,6 @@ static int finish(void **state)
 {
     (void)state;
     return chdir("/") != 0 || shell("rm -r %s", folder) != 0;
-}
-
-static json_t *read_json(const char *path)
-{
-    json_error_t error;
-    json_t *value = json_load_file(path, 0, &error);
-    if (!value)
-        fail_msg("%s: %s", path, error.text);
-    return value;
 }
 
 static void a_run_is_trained_and_judged(void **state)

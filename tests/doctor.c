@@ -1,7 +1,6 @@
 /* retort doctor, and runs that check themselves, on devices whose kernels are broken on purpose. */
 #include "test.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,15 +41,6 @@ static int finish(void **state)
 {
     (void)state;
     return chdir("/") != 0 || shell("rm -r %s", folder) != 0;
-}
-
-static json_t *read_json(const char *path)
-{
-    json_error_t error;
-    json_t *value = json_load_file(path, 0, &error);
-    if (!value)
-        fail_msg("%s: %s", path, error.text);
-    return value;
 }
 
 static const char *text_at(const json_t *object, const char *name)

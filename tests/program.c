@@ -51,6 +51,15 @@ int shell(const char *format, ...)
     return run(script);
 }
 
+json_t *read_json(const char *path)
+{
+    json_error_t error;
+    json_t *value = json_load_file(path, 0, &error);
+    if (!value)
+        fail_msg("%s: %s", path, error.text);
+    return value;
+}
+
 void assert_said(const char *text)
 {
     if (!strstr(program_output, text))

@@ -52,9 +52,11 @@ rt_status rt_scaling_parse(struct rt_scaling *scaling, const char *text);
 
 /* Makes a model of another program's file, whose kind is told by its first bytes:
  *   Keras HDF5: weights (`.h5` of Keras 2, `.weights.h5`), or a whole model (`.h5`), of a U-Net
- * like retort's; a layer Rescaling becomes part of the scaling. libhdf5 as Debian builds it is for
- * one thread at a time; PyTorch weights as safetensors: the names of the reference U-Net (those of
- * rt_model_save), or others with a map: lines "THEIRS = OURS", see `retort import --help`; ONNX.
+ *     like retort's; a layer Rescaling becomes part of the scaling. libhdf5 as Debian builds it is
+ *     for one thread at a time;
+ *   PyTorch's weights as safetensors: the names of the reference U-Net (those of rt_model_save), or
+ *     others with a map: lines "THEIRS = OURS", see `retort import --help`;
+ *   ONNX.
  * Files that retort exported tell the options, which may be left at 0. An ONNX network that is no
  * U-Net of retort's, but made of operations that retort has, becomes a model that runs it as it is,
  * and that cannot be saved. The device must outlive the model. Errors: ARGUMENT (a palette of
