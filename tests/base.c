@@ -10,6 +10,7 @@
 
 #include "base/duration.h"
 #include "base/file.h"
+#include "base/half.h"
 #include "base/hash.h"
 #include "base/lock.h"
 #include "base/memory.h"
@@ -358,9 +359,31 @@ static void a_folder_is_locked_until_its_writer_ends(void **state)
     free(path);
 }
 
+static void halves(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t bits;
+        float value;
+    } cases[] = {{0x3c00, 1},
+                 {0xc000, -2},
+                 {0x3555, 0x1.554p-2f},
+                 {0x0001, 0x1p-24f},
+                 {0x83ff, -0x1.ff8p-15f},
+                 {0x0400, 0x1p-14f},
+                 {0x7bff, 65504},
+                 {0x7c00, INFINITY},
+                 {0xfc00, -INFINITY}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_true(rt_half_value(cases[i].bits) == cases[i].value);
+    assert_true(signbit(rt_half_value(0x8000)) && rt_half_value(0x8000) == 0);
+    assert_true(isnan(rt_half_value(0x7e00)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(halves),
         cmocka_unit_test(errors_carry_a_sentence),
         cmocka_unit_test(functions_of_real_numbers),
         cmocka_unit_test(allocation_sizes_are_checked),

@@ -1,10 +1,10 @@
 /* The values of an ONNX graph by their names, and the constants among them. */
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/half.h"
 #include "base/memory.h"
 #include "exchange/onnx_read.h"
 
@@ -151,18 +151,9 @@ static double read_double(const uint8_t *at)
     return number;
 }
 
-static double half_value(uint16_t bits)
-{
-    const int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    const double sign = bits >> 15 ? -1 : 1;
-    if (exponent == 31)
-        return fraction ? (double)NAN : sign * (double)INFINITY;
-    return sign * (exponent == 0 ? ldexp(fraction, -24) : ldexp(1024 + fraction, exponent - 25));
-}
-
 static double read_half(const uint8_t *at)
 {
-    return half_value((uint16_t)(at[0] | at[1] << 8));
+    return (double)rt_half_value((uint16_t)(at[0] | at[1] << 8));
 }
 
 static double read_int32(const uint8_t *at)
@@ -202,7 +193,7 @@ static double int32_at(const Onnx__TensorProto *t, size_t i)
 
 static double half_at(const Onnx__TensorProto *t, size_t i)
 {
-    return half_value((uint16_t)t->int32_data[i]);
+    return (double)rt_half_value((uint16_t)t->int32_data[i]);
 }
 
 static double int64_at(const Onnx__TensorProto *t, size_t i)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/half.h"
 #include "base/json.h"
 #include "base/memory.h"
 
@@ -197,16 +198,9 @@ static float decode_f64(const unsigned char *bytes)
     return (float)value;
 }
 
-/* 1 bit of sign, 5 of exponent, 10 of fraction. */
 static float decode_f16(const unsigned char *bytes)
 {
-    const uint32_t word = (uint32_t)word_of(bytes, 2);
-    const uint32_t sign = (word & 0x8000) << 16, exponent = word >> 10 & 31, fraction = word & 1023;
-    if (exponent == 31)
-        return float_of(sign | 0x7f800000 | fraction << 13);
-    if (exponent > 0)
-        return float_of(sign | (exponent + 112) << 23 | fraction << 13);
-    return (sign ? -1.f : 1.f) * (float)fraction * 0x1p-24f;
+    return rt_half_value((uint16_t)word_of(bytes, 2));
 }
 
 static float decode_bf16(const unsigned char *bytes)

@@ -66,30 +66,41 @@ static void takes_extremes(void **state)
                                .prepare = make_extreme});
 }
 
-/* All equal: the gradient goes to each window's first element, and nowhere at odd edges. */
+/* What becomes of gradients of 1 where all of x is equal; released by free(). */
+static float *gradient_of_equals(struct rt_device *device, const struct rt_pool *pool,
+                                 struct rt_shape s, struct rt_shape out)
+{
+    const struct guarded x = guarded_create(device, s, GAP), dx = guarded_create(device, s, GAP),
+                         dy = guarded_create(device, out, GAP);
+    const struct rt_op_call call = {.device = device,
+                                    .attributes = pool,
+                                    .training = true,
+                                    .x = {x.tensor},
+                                    .dx = {dx.tensor},
+                                    .dy = dy.tensor};
+    double *ones = calloc(rt_shape_size(s), sizeof *ones);
+    for (size_t i = 0; i < rt_shape_size(s); i++)
+        ones[i] = 1;
+    guarded_write(&x, ones);
+    guarded_write(&dy, ones);
+    assert_ok(rt_op_pool.backward(&call));
+    float *values = guarded_read(&dx, "dx");
+    free(ones);
+    rt_buffer_destroy(x.tensor.buffer);
+    rt_buffer_destroy(dx.tensor.buffer);
+    rt_buffer_destroy(dy.tensor.buffer);
+    return values;
+}
+
+/* The gradient goes to each window's first element, and nowhere at odd edges. */
 static void gradient_goes_to_the_first_maximum(void **state)
 {
     (void)state;
     check_any_device();
     const struct rt_shape s = {1, 2, 5, 37}, out = {1, 2, 2, 18};
-    double *ones = calloc(rt_shape_size(s), sizeof *ones);
     struct rt_device *device;
-    for (size_t i = 0; i < rt_shape_size(s); i++)
-        ones[i] = 1;
     for (size_t d = 0; (device = check_device(d)); d++) {
-        const struct guarded x = guarded_create(device, s, GAP),
-                             dx = guarded_create(device, s, GAP),
-                             dy = guarded_create(device, out, GAP);
-        const struct rt_op_call call = {.device = device,
-                                        .attributes = &max_pool,
-                                        .training = true,
-                                        .x = {x.tensor},
-                                        .dx = {dx.tensor},
-                                        .dy = dy.tensor};
-        guarded_write(&x, ones);
-        guarded_write(&dy, ones);
-        assert_ok(rt_op_pool.backward(&call));
-        float *values = guarded_read(&dx, "dx");
+        float *values = gradient_of_equals(device, &max_pool, s, out);
         for (int i = 0; i < s.c * s.h * s.w; i++) {
             int y = i / s.w % s.h, x = i % s.w;
             float want = y % 2 == 0 && x % 2 == 0 && y < 4 && x < 36;
@@ -98,49 +109,27 @@ static void gradient_goes_to_the_first_maximum(void **state)
                          (double)want);
         }
         free(values);
-        rt_buffer_destroy(x.tensor.buffer);
-        rt_buffer_destroy(dx.tensor.buffer);
-        rt_buffer_destroy(dy.tensor.buffer);
         rt_device_close(device);
     }
-    free(ones);
 }
 
-/* All equal: each window's goes to its first pixel that lies within the image. */
+/* Each window's goes to its first pixel that lies within the image. */
 static void overlapping_windows_take_the_first_maximum(void **state)
 {
     (void)state;
     check_any_device();
     static const struct rt_pool windows = {RT_POOL_MAX, 3, 2, 1};
-    const struct rt_shape s = {1, 1, 5, 6}, out = {1, 1, 3, 3};
     static const float want[5][6] = {{1, 1, 0, 1, 0, 0},
                                      {1, 1, 0, 1, 0, 0},
                                      {0, 0, 0, 0, 0, 0},
                                      {1, 1, 0, 1, 0, 0},
                                      {0, 0, 0, 0, 0, 0}};
-    double ones[30];
     struct rt_device *device;
-    for (size_t i = 0; i < RT_COUNT(ones); i++)
-        ones[i] = 1;
     for (size_t d = 0; (device = check_device(d)); d++) {
-        const struct guarded x = guarded_create(device, s, GAP),
-                             dx = guarded_create(device, s, GAP),
-                             dy = guarded_create(device, out, GAP);
-        const struct rt_op_call call = {.device = device,
-                                        .attributes = &windows,
-                                        .training = true,
-                                        .x = {x.tensor},
-                                        .dx = {dx.tensor},
-                                        .dy = dy.tensor};
-        guarded_write(&x, ones);
-        guarded_write(&dy, ones);
-        assert_ok(rt_op_pool.backward(&call));
-        float *values = guarded_read(&dx, "dx");
+        float *values = gradient_of_equals(device, &windows, (struct rt_shape){1, 1, 5, 6},
+                                           (struct rt_shape){1, 1, 3, 3});
         assert_memory_equal(values, want, sizeof want);
         free(values);
-        rt_buffer_destroy(x.tensor.buffer);
-        rt_buffer_destroy(dx.tensor.buffer);
-        rt_buffer_destroy(dy.tensor.buffer);
         rt_device_close(device);
     }
 }
