@@ -74,12 +74,12 @@ static inline float SUM(vec v)
 
 #include "exact.cl"
 
-/* max(v, 0), never -0, of a number or a vector. What is no number stays so, as it would not with fmax:
- * a network that has gone astray must not look sane. */
+/* max(v, 0), never -0, of a number or a vector. What is no number stays so, as it would not with
+ * fmax: a network that has gone astray must not look sane. */
 #define RELU(v) ((v) <= 0 ? 0 : (v))
 
-/* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. For CPUs
- * alone, whose address spaces are one. */
+/* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. For
+ * CPUs alone, whose address spaces are one. */
 #ifndef CPU
 #define CPU (VEC >= 8)
 #endif
@@ -121,14 +121,34 @@ static void update_row(__global float *to, vec value, int column, int width, int
     store_row(to, add ? value + load_part(to, width - column) : value, column, width);
 }
 
+/* The lanes of two vectors that the list names, a's first. Compilers that have it make one
+ * instruction of the former, and of swizzles, once they have taken these apart, several. */
+#define SHUFFLE(a, b, lanes) shuffle2(a, b, (uvec)(lanes))
+#ifdef __has_builtin
+#if __has_builtin(__builtin_shufflevector)
+#undef SHUFFLE
+#define SHUFFLE(a, b, lanes) __builtin_shufflevector(a, b, lanes)
+#endif
+#endif
+
 /* The even and the odd elements of two vectors that follow each other in memory; and back: even and
  * odd elements in turns, stored as update_row does. */
+#if VEC == 4
+#define EVEN_LANES 0, 2, 4, 6
+#define ODD_LANES 1, 3, 5, 7
+#elif VEC == 8
+#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14
+#define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15
+#elif VEC == 16
+#define EVEN_LANES 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30
+#define ODD_LANES 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
+#endif
 #if VEC == 1
 #define EVENS(a, b) (a)
 #define ODDS(a, b) (b)
 #else
-#define EVENS(a, b) ((vec)((a).even, (b).even))
-#define ODDS(a, b) ((vec)((a).odd, (b).odd))
+#define EVENS(a, b) SHUFFLE(a, b, EVEN_LANES)
+#define ODDS(a, b) SHUFFLE(a, b, ODD_LANES)
 #endif
 static void store_pairs(__global float *to, vec even, vec odd, int column, int width, int add)
 {

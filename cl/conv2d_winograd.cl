@@ -176,9 +176,11 @@ static inline void put_outputs(const vec *m, int step, const segment at[4], bool
     }
 }
 
-/* products[p][o][b] = sum over c of filters[p][c][o] * in[p][c][b] */
-static inline void multiply(__global const float *filters, __local const float *in, int in_channels,
-                            vec products[PLACES][OUT * BLOCKS + 1])
+/* products[p][o][b] = sum over c of filters[p][c][o] * in[p][c][b]. A function of its own, so that
+ * its sums stay in registers, whatever the kernel around it does with them. */
+__attribute__((noinline)) static void multiply(__global const float *filters,
+                                               __local const float *in, int in_channels,
+                                               vec products[PLACES][OUT * BLOCKS + 1])
 {
     for (int p = 0; p < PLACES; p++) {
         vec sum[OUT][BLOCKS];
@@ -249,6 +251,7 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
     y += y_offset;
     bias = bias ? bias + bias_offset : bias;
     filters += filters_offset;
+    __global float *maxima = pooled ? pooled + pooled_offset : y;
     __global const float *from[BLOCKS][4];
     uint rows[BLOCKS][4];
     after_mask there[BLOCKS];
@@ -301,10 +304,10 @@ __kernel void winograd_convolve(__global const float *x, ulong x_offset, ulong x
                     const segment a = at[b][s];
                     f.to[s] = y + a.n * y_stride + (channel + o) * (size_t)y_plane + a.row * width +
                               a.column;
-                    if (pooled)
-                        f.pooled[s] = pooled + pooled_offset + a.n * pooled_stride +
-                                      (channel + o) * (size_t)pooled_plane +
-                                      a.row / 2 * (width / 2) + a.column / 2;
+                    /* Always: a store that may not be is one that a load waits for. */
+                    f.pooled[s] = maxima + a.n * pooled_stride +
+                                  (channel + o) * (size_t)pooled_plane + a.row / 2 * (width / 2) +
+                                  a.column / 2;
                 }
                 put_outputs(&products[0][o * BLOCKS + b], OUT * BLOCKS + 1, at[b], whole, f,
                             words[o % 4], batch, height, width);

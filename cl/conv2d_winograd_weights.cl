@@ -41,14 +41,10 @@ static inline void transform_gradient(__global const float *const from[4], const
         gradient_columns(from[s], width, count[s], at[s].column, columns[s]);
 #pragma unroll
     for (int i = 0; i < 6; i++) {
-        const vec even0 = (vec)(columns[0][i].even, columns[1][i].even);
-        const vec even1 = (vec)(columns[2][i].even, columns[3][i].even);
-        const vec odd0 = (vec)(columns[0][i].odd, columns[1][i].odd);
-        const vec odd1 = (vec)(columns[2][i].odd, columns[3][i].odd);
-        const vec g0 = (vec)(even0.even, even1.even), g2 = (vec)(even0.odd, even1.odd);
-        const vec g1 = (vec)(odd0.even, odd1.even), g3 = (vec)(odd0.odd, odd1.odd);
+        vec g[4];
+        tile_columns(columns[0][i], columns[1][i], columns[2][i], columns[3][i], g);
 #define TO_OUT(j, value) STORE(value, out + (6 * i + j) * step)
-        GRADIENT_LINE(vec, TO_OUT, g0, g1, g2, g3)
+        GRADIENT_LINE(vec, TO_OUT, g[0], g[1], g[2], g[3])
     }
 }
 
@@ -205,9 +201,8 @@ __kernel void winograd_weights(__global const float *x, ulong x_offset, ulong x_
                                int padded, int lanes, __local float *in, __local float *out,
                                __local float *turned)
 {
-    const images of = {x + x_offset, dy + dy_offset, x_stride,     x_plane,      dy_stride,
-                       dy_plane,     in_channels,    out_channels, batch,        height,
-                       width};
+    const images of = {x + x_offset, dy + dy_offset, x_stride, x_plane, dy_stride, dy_plane,
+                       in_channels,  out_channels,   batch,    height,  width};
     const block to = {blocks * VEC, get_global_id(1) * outs, outs, lanes, in, out, turned};
     const int items = (span + segments - 1) / segments; /* of a span */
     const int start = get_global_id(0) / items * span;
@@ -286,16 +281,17 @@ __kernel void winograd_finish_weights(__global const float *partial, ulong parti
 /* The same at once for images that fill at most `blocks` vectors of tiles: a work-item takes `outs`
  * output channels, and image after image adds their gradients up in total[i][o][c], for weight i of
  * a filter, `padded` channels o and `lanes` channels c. Otherwise as winograd_weights. */
-__kernel void winograd_weights_at_once(
-    __global const float *x, ulong x_offset, ulong x_stride, uint x_plane, __global const float *dy,
-    ulong dy_offset, ulong dy_stride, uint dy_plane, __global float *total, ulong total_offset,
-    __global float *dw, ulong dw_offset, int in_channels, int out_channels, int batch, int height,
-    int width, int span, int blocks, int outs, int padded, int lanes, int add, __local float *in,
-    __local float *out, __local float *turned)
+__kernel void winograd_weights_at_once(__global const float *x, ulong x_offset, ulong x_stride,
+                                       uint x_plane, __global const float *dy, ulong dy_offset,
+                                       ulong dy_stride, uint dy_plane, __global float *total,
+                                       ulong total_offset, __global float *dw, ulong dw_offset,
+                                       int in_channels, int out_channels, int batch, int height,
+                                       int width, int span, int blocks, int outs, int padded,
+                                       int lanes, int add, __local float *in, __local float *out,
+                                       __local float *turned)
 {
-    const images of = {x + x_offset, dy + dy_offset, x_stride,     x_plane,      dy_stride,
-                       dy_plane,     in_channels,    out_channels, batch,        height,
-                       width};
+    const images of = {x + x_offset, dy + dy_offset, x_stride, x_plane, dy_stride, dy_plane,
+                       in_channels,  out_channels,   batch,    height,  width};
     const block to = {blocks * VEC, get_global_id(0) * outs, outs, lanes, in, out, turned};
     for (int n = 0; n < batch; n++) {
         for (int b = 0; b < blocks; b++)

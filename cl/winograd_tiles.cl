@@ -15,7 +15,8 @@
 
 /* `after` holds the two columns that follow each of four segments, at the front of each quarter.
  * FOLLOWING is a column k of the tiles, lane by lane that of the next tile of the segment, or the
- * first (even) or second (odd) of those two after the last. */
+ * first (even) or second (odd) of those two after the last. Where the segments follow each other in
+ * a row, the next tile is in the next segment, but for the last; that is IN_ROW. */
 #if VEC == 16
 typedef float4 after_part;
 typedef float16 after;
@@ -25,10 +26,10 @@ typedef int16 after_mask;
 #define AS_AFTER as_float16
 #define AS_AFTER_MASK as_int16
 #define AFTER_LANES ((int16)(0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0))
-#define FOLLOWING_even(k, a)                                                                       \
-    (vec)((k).s123, (a).s0, (k).s567, (a).s4, (k).s9ab, (a).s8, (k).sdef, (a).sc)
-#define FOLLOWING_odd(k, a)                                                                        \
-    (vec)((k).s123, (a).s1, (k).s567, (a).s5, (k).s9ab, (a).s9, (k).sdef, (a).sd)
+#define NEXT_EVEN 1, 2, 3, 16, 5, 6, 7, 20, 9, 10, 11, 24, 13, 14, 15, 28
+#define NEXT_ODD 1, 2, 3, 17, 5, 6, 7, 21, 9, 10, 11, 25, 13, 14, 15, 29
+#define NEXT_EVEN_IN_ROW 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+#define NEXT_ODD_IN_ROW 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17
 #else
 typedef float2 after_part;
 typedef float8 after;
@@ -39,13 +40,24 @@ typedef int8 after_mask;
 #define AS_AFTER_MASK as_int8
 #define AFTER_LANES ((int8)(0, 1, 0, 1, 0, 1, 0, 1))
 #if VEC == 8
-#define FOLLOWING_even(k, a) (vec)((k).s1, (a).s0, (k).s3, (a).s2, (k).s5, (a).s4, (k).s7, (a).s6)
-#define FOLLOWING_odd(k, a) (vec)((k).s1, (a).s1, (k).s3, (a).s3, (k).s5, (a).s5, (k).s7, (a).s7)
+#define NEXT_EVEN 1, 8, 3, 10, 5, 12, 7, 14
+#define NEXT_ODD 1, 9, 3, 11, 5, 13, 7, 15
+#define NEXT_EVEN_IN_ROW 1, 2, 3, 4, 5, 6, 7, 8
+#define NEXT_ODD_IN_ROW 1, 2, 3, 4, 5, 6, 7, 9
 #else
-#define FOLLOWING_even(k, a) (a).even
-#define FOLLOWING_odd(k, a) (a).odd
+#define NEXT_EVEN_IN_ROW 1, 2, 3, 4
+#define NEXT_ODD_IN_ROW 1, 2, 3, 5
 #endif
 #endif
+#if VEC == 4
+#define FOLLOWING_EVEN(k, a) (a).even
+#define FOLLOWING_ODD(k, a) (a).odd
+#else
+#define FOLLOWING_EVEN(k, a) SHUFFLE(k, a, NEXT_EVEN)
+#define FOLLOWING_ODD(k, a) SHUFFLE(k, a, NEXT_ODD)
+#endif
+#define IN_ROW_EVEN(k, a) SHUFFLE(k, a, NEXT_EVEN_IN_ROW)
+#define IN_ROW_ODD(k, a) SHUFFLE(k, a, NEXT_ODD_IN_ROW)
 
 /* VEC columns of four rows of outputs; n is the batch's size for segments past the last. */
 typedef struct {
@@ -116,27 +128,46 @@ static inline void input_columns_after(__global const float *const from[4], int 
     INPUT_LINE(after, TO_COLUMNS, d[0], d[1], d[2], d[3], d[4], d[5])
 }
 
+/* Whether the segments follow each other in a row; or none of them exists. */
+static inline bool in_a_row(const segment at[4])
+{
+    return at[0].n == at[3].n && at[0].row == at[3].row;
+}
+
+/* The columns of VEC tiles in a row of their four segments. */
+static inline void tile_columns(vec s0, vec s1, vec s2, vec s3, vec to[4])
+{
+    const vec even0 = EVENS(s0, s1), even1 = EVENS(s2, s3), odd0 = ODDS(s0, s1),
+              odd1 = ODDS(s2, s3);
+    to[0] = EVENS(even0, even1), to[2] = ODDS(even0, even1);
+    to[1] = EVENS(odd0, odd1), to[3] = ODDS(odd0, odd1);
+}
+
 /* B' d B of VEC tiles of one plane, to in[p * step]. */
 static inline void transform_input(__global const float *const from[4], const segment at[4],
                                    const uint rows[4], after_mask there, int width,
                                    __local float *in, size_t step)
 {
     vec columns[4][6];
-    after following[6];
 #pragma unroll
     for (int s = 0; s < 4; s++)
         input_columns(from[s], width, rows[s], at[s].column - 1, columns[s]);
-    input_columns_after(from, width, rows, there, following);
-#pragma unroll
-    for (int i = 0; i < 6; i++) {
-        const vec even0 = (vec)(columns[0][i].even, columns[1][i].even);
-        const vec even1 = (vec)(columns[2][i].even, columns[3][i].even);
-        const vec odd0 = (vec)(columns[0][i].odd, columns[1][i].odd);
-        const vec odd1 = (vec)(columns[2][i].odd, columns[3][i].odd);
-        const vec d0 = (vec)(even0.even, even1.even), d2 = (vec)(even0.odd, even1.odd);
-        const vec d1 = (vec)(odd0.even, odd1.even), d3 = (vec)(odd0.odd, odd1.odd);
-        const vec d4 = FOLLOWING_even(d0, following[i]), d5 = FOLLOWING_odd(d1, following[i]);
 #define TO_IN(j, value) STORE(value, in + (6 * i + j) * step)
-        INPUT_LINE(vec, TO_IN, d0, d1, d2, d3, d4, d5)
+#define TRANSFORM_ROWS(next_even, next_odd)                                                        \
+    _Pragma("unroll") for (int i = 0; i < 6; i++)                                                  \
+    {                                                                                              \
+        vec d[4];                                                                                  \
+        tile_columns(columns[0][i], columns[1][i], columns[2][i], columns[3][i], d);               \
+        const vec d4 = next_even(d[0], following[i]), d5 = next_odd(d[1], following[i]);           \
+        INPUT_LINE(vec, TO_IN, d[0], d[1], d[2], d[3], d4, d5)                                     \
+    }
+    if (in_a_row(at)) {
+        vec following[6];
+        input_columns(from[3] + VEC, width, rows[3], at[3].column - 1 + VEC, following);
+        TRANSFORM_ROWS(IN_ROW_EVEN, IN_ROW_ODD)
+    } else {
+        after following[6];
+        input_columns_after(from, width, rows, there, following);
+        TRANSFORM_ROWS(FOLLOWING_EVEN, FOLLOWING_ODD)
     }
 }
