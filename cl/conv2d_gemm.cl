@@ -88,7 +88,8 @@ __kernel void finish(__global float *y, ulong y_offset, ulong y_stride, uint y_p
         for (int r = 0; r < min(2, height - i); r++) {
             __global float *to =
                 y + y_offset + n * y_stride + (c + t) * (size_t)y_plane + (i + r) * width + j;
-            vec value = LOAD(to) + start;
+            /* Not past the row: another work-item writes there. */
+            vec value = load_part(to, width - j) + start;
             if (relu)
                 value = RELU(value);
             if (threshold)

@@ -2,10 +2,11 @@
 """The kernels of an operation under Oclgrind, which sees every access to memory: none outside a buffer,
 none that races with another, nothing uninitialised that decides or is stored where it is read.
 
-usage: oclgrind.py IMPLEMENTATIONS COMMON_CL PROGRAM VARIANT NAME...
+usage: oclgrind.py IMPLEMENTATIONS COMMON_CL PROGRAM VARIANT MATH NAME...
 
-The program's tests run on small tensors in this variant, and every kernel must have run that is in a
-file beside common.cl whose name begins with one of these.
+The program's tests run on small tensors in this variant and in this math, `fast`, `exact` or `both`, and
+every kernel must have run that is in a file beside common.cl whose name begins with one of these, unless
+it begins with one that is here behind a `-`.
 """
 import os
 import pathlib
@@ -15,7 +16,10 @@ import sys
 
 # Memory that is not initialised is looked for in code without vectors alone: where Clang fills up a
 # vector with undefined lanes, as it does for `v.lo = ...`, Oclgrind 21.10 reads wildly itself.
+# In exact math some kernels have vectors of 16 in every variant.
 SCALAR = "1x8"
+# What CPUs have of local memory, so that the variants for them find room.
+CPU_LOCAL_BYTES = 128 << 10
 # Nor in the loss's kernels, whoever runs them: the library clears a part of their sums between kernels,
 # whereupon Oclgrind takes the other part for uninitialised (ShadowMemory::allocate in its
 # hostMemoryStore).
@@ -23,10 +27,12 @@ CLEARED = "loss"
 
 
 def kernels_of(folder, names):
+    wanted = tuple(name for name in names if not name.startswith("-"))
+    others = tuple(name[1:] for name in names if name.startswith("-"))
     kernels = set()
     for path in folder.glob("*.cl"):
-        if path.name.startswith(tuple(names)):
-            kernels.update(re.findall(r"^__kernel\b[^;{]*?void\s+(\w+)\(", path.read_text(), re.M))
+        if path.name.startswith(wanted) and not path.name.startswith(others):
+            kernels.update(re.findall(r"^__kernel\b[^;{]*?\bvoid\s+(\w+)\(", path.read_text(), re.M))
     return kernels
 
 
@@ -37,12 +43,15 @@ def complaints_of(printed):
     return "\n\n".join(block for block in blocks if not wrong.search(block))
 
 
-def run(implementations, program, variant, names):
+def run(implementations, program, variant, math, names):
     """The program's exit status, what it printed, and what it and Oclgrind complained of."""
-    checks = ["--data-races", "--inst-counts"]
-    if variant == SCALAR and CLEARED not in names:
+    checks = ["--data-races"]
+    if variant == SCALAR and math == "fast" and CLEARED not in names:
         checks.append("--uninitialized")
-    environment = dict(os.environ, RETORT_TEST_SMALL="1", RETORT_TEST_VARIANTS=variant)
+    if variant.endswith("x1"):
+        checks += ["--local-mem-size", str(CPU_LOCAL_BYTES)]
+    environment = dict(os.environ, RETORT_TEST_SMALL="1", RETORT_TEST_VARIANTS=variant,
+                       RETORT_TEST_MATH="" if math == "both" else math)
     # Not --log: every context begins that file anew.
     done = subprocess.run([implementations, "run", "oclgrind", *checks, program], check=False,
                           capture_output=True, text=True, errors="replace", env=environment)
@@ -50,9 +59,9 @@ def run(implementations, program, variant, names):
 
 
 def main():
-    implementations, common, program, variant, *names = sys.argv[1:]
-    status, printed, complaints = run(implementations, program, variant, names)
-    ran = set(re.findall(r"^Instructions executed for kernel '(\w+)'", printed, re.M))
+    implementations, common, program, variant, math, *names = sys.argv[1:]
+    status, printed, complaints = run(implementations, program, variant, math, names)
+    ran = set(re.findall(r"^launched (\w+)$", printed, re.M))
     print("\n".join(line for line in printed.splitlines() if line.startswith("[")))
     sys.stdout.flush()
     print(complaints[:20000], file=sys.stderr)
