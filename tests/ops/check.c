@@ -137,8 +137,9 @@ static bool is_too_large(const struct op_case *test)
            flops > (test->conv == RT_CONV_WINOGRAD ? SMALL_WINOGRAD_FLOPS : SMALL_FLOPS);
 }
 
-/* What a device's products are checked with at first use takes an interpreter minutes: on a CPU once
- * for all devices, of which there is but one, on a GPU, where it is a product of 2000 x 2000, never. */
+/* What a device's products are checked with at first use takes an interpreter minutes: on a CPU
+ * once for all devices, of which there is but one, on a GPU, where it is a product of 2000 x 2000,
+ * never. */
 static void prepare_products(struct rt_device *device)
 {
     static bool checked;

@@ -20,7 +20,8 @@ struct op_case {
 };
 
 /* Fails the running test with the case, the device, the tensor and the element that is wrong. A
- * case that is not small is left out where check_small() says so. */
+ * case that is not small is left out where check_small() says so, and what is not the math that
+ * RETORT_TEST_MATH names, `fast` or `exact`. */
 void check_op(const struct op_case *test);
 
 /* Opens the devices one after the other: the device for `index`, NULL past the last. */
@@ -31,8 +32,8 @@ struct rt_device *check_device(size_t index);
  * it names one (`8x1`: vectors of 8, groups of 1), in that one, here and in check_device(). */
 struct rt_device *check_variant(size_t index);
 
-/* Whether kernels are interpreted (RETORT_TEST_SMALL), so that only small tensors can be computed.
- */
+/* Whether kernels are interpreted (RETORT_TEST_SMALL), so that only small tensors can be computed;
+ * devices in groups of 1 are then CPUs. */
 bool check_small(void);
 
 /* Likewise, and each of them computes fast and then exactly. */

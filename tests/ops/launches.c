@@ -1,7 +1,8 @@
-/* Where kernels are interpreted, which of them run: a line `launched NAME` for each, once. The linker
- * leads the library's calls here. Oclgrind's own --inst-counts says it, too, but writes past the end of
- * its counts where the groups of a launch call different functions, as CLBlast's do (21.10,
- * InstructionCounter::workGroupComplete: m_instructionCounts is as long as one group's counts). */
+/* Where kernels are interpreted, which of them run: a line `launched NAME` for each, once. The
+ * linker leads the library's calls here. Oclgrind's own --inst-counts says it, too, but writes past
+ * the end of its counts where the groups of a launch call different functions, as CLBlast's do
+ * (21.10, InstructionCounter::workGroupComplete: m_instructionCounts is as long as one group's
+ * counts). */
 #include "ops/check.h"
 
 #include <stdio.h>
