@@ -130,11 +130,20 @@ struct rt_device *check_math(size_t index)
     return device;
 }
 
-static bool is_too_large(const struct op_case *test)
+/* RETORT_TEST_MATH: `fast` or `exact` alone. */
+static bool leaves_out(const char *math)
+{
+    const char *wanted = getenv("RETORT_TEST_MATH");
+    return wanted && *wanted && strcmp(wanted, math) != 0;
+}
+
+/* Without vectors fast mode has another variant in Winograd's place. */
+static bool is_too_large(const struct op_case *test, bool exact)
 {
     const double flops = test->op->cost(test->attributes, test->x, RT_FORWARD).flops;
-    return check_small() &&
-           flops > (test->conv == RT_CONV_WINOGRAD ? SMALL_WINOGRAD_FLOPS : SMALL_FLOPS);
+    const struct variant *only = only_variant();
+    const bool winograd = exact || (test->conv == RT_CONV_WINOGRAD && only && only->vector >= 4);
+    return check_small() && flops > (winograd ? SMALL_WINOGRAD_FLOPS : SMALL_FLOPS);
 }
 
 /* What a device's products are checked with at first use takes an interpreter minutes: on a CPU
@@ -167,19 +176,14 @@ static void check_run(const struct op_case *test, const struct rt_expected *expe
     rt_device_close(device);
 }
 
-/* RETORT_TEST_MATH: `fast` or `exact` alone. */
-static bool leaves_out(const char *math)
-{
-    const char *wanted = getenv("RETORT_TEST_MATH");
-    return wanted && *wanted && strcmp(wanted, math) != 0;
-}
-
 /* Exact mode has one way for each convolution: it is enough that it takes the cases of one; where
- * kernels are interpreted of two, as CPUs have it and as GPUs. */
+ * kernels are interpreted of two, the first of which is a CPU's. */
 static bool is_exact(const struct op_case *test)
 {
+    const struct variant *only = only_variant();
+    const bool gpu = check_small() && only && only->vector >= 4 && only->group > 1;
     return test->conv == RT_CONV_AUTO || test->conv == RT_CONV_WINOGRAD ||
-           (check_small() && test->conv == RT_CONV_WINOGRAD4);
+           (gpu && test->conv == RT_CONV_WINOGRAD4);
 }
 
 void check_op(const struct op_case *test)
@@ -194,12 +198,14 @@ void check_op(const struct op_case *test)
                                       .prepare = test->prepare};
     memcpy(verified.x, test->x, sizeof verified.x);
     check_any_device();
-    if (is_too_large(test))
+    const bool fast = !leaves_out("fast") && !is_too_large(test, false);
+    const bool exact = is_exact(test) && !leaves_out("exact") && !is_too_large(test, true);
+    if (!fast && !exact)
         return;
     assert_ok(rt_expected_create(&expected, &verified));
-    for (size_t i = 0; !leaves_out("fast") && (device = check_variant(i)); i++)
+    for (size_t i = 0; fast && (device = check_variant(i)); i++)
         check_run(test, expected, device, NULL);
-    for (size_t i = 0; is_exact(test) && !leaves_out("exact") && (device = check_variant(i)); i++)
+    for (size_t i = 0; exact && (device = check_variant(i)); i++)
         check_run(test, expected, device, &bits);
     rt_expected_destroy(expected);
 }
