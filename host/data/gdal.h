@@ -41,7 +41,7 @@
 
 /* Each under its own name, of the type that GDAL's headers give it. */
 struct rt_gdal {
-#define RT_GDAL_MEMBER(name) __typeof__(name) *name;
+#define RT_GDAL_MEMBER(name) __typeof__(name) *(name);
     RT_GDAL_FUNCTIONS(RT_GDAL_MEMBER)
 #undef RT_GDAL_MEMBER
 };
