@@ -32,7 +32,6 @@ ELSEWHERE = {
     "tools/bench-peers --steps 3 --python /usr/bin/python3 --python PYTHON_WITH_2.15":
         "`torch_peers` and `bench_peers` run it on small networks",
     "source <(build/host/cli/retort completion bash)": "`cmdline` does so in bash",
-    "tools/package": "`package` runs it, in the suite `long`",
     "meson setup build --prefix /usr/local": "`install` installs this build below a folder of its own",
     "meson install -C build": "`install` does so",
     "cc tests/example/segment.c -o segment $(pkg-config --cflags --libs retort)": "`install` does so",
