@@ -177,8 +177,15 @@ def what_retort_exports_comes_back():
             run(DUMP, "create", first, network, scaling)
             for options in ((), ("--logits",)):
                 run(RETORT, "export", first, "--onnx", path, "--force", *options)
-                run(RETORT, "import", path, "--out", back, "--force")
+                said, error = run(RETORT, "import", path, "--out", back, "--force", "--json")
                 assert tensors(first) == tensors(back), network
+                told = json.loads(said)
+                assert (told["file"], told["format"], told["model"]) == (str(path), "onnx", str(back))
+                own = json.loads(tensors(back)[1]["retort"])
+                assert all(told[key] == own[key] for key in ("network", "patch", "palette")), told
+                # What is said to people is told, too: that the softmax is not taken.
+                assert error == "".join("retort: %s\n" % line for line in told["warnings"]), error
+                assert len(told["warnings"]) == (not options), told
 
 
 def others_unets_are_found():
