@@ -179,10 +179,10 @@ enum argument_kind argument_kind(const char *word)
         const char *word;
         enum argument_kind kind;
     } kinds[] = {
-        {"FILE", ARGUMENT_FILE},       {"MODEL", ARGUMENT_FILE},  {"IMAGE", ARGUMENT_FILE},
-        {"DIR", ARGUMENT_FOLDER},      {"RUN", ARGUMENT_FOLDER},  {"SRC", ARGUMENT_DATA},
-        {"DEVICE", ARGUMENT_DEVICE},   {"NET", ARGUMENT_NETWORK}, {"NETWORK", ARGUMENT_NETWORK},
-        {"COMMAND", ARGUMENT_COMMAND}, {"SHELL", ARGUMENT_SHELL},
+        {"FILE", ARGUMENT_FILE},     {"MODEL", ARGUMENT_FILE},      {"IMAGE", ARGUMENT_FILE},
+        {"DIR", ARGUMENT_FOLDER},    {"RUN", ARGUMENT_FOLDER},      {"SRC", ARGUMENT_DATA},
+        {"DEVICE", ARGUMENT_DEVICE}, {"NETWORK", ARGUMENT_NETWORK}, {"COMMAND", ARGUMENT_COMMAND},
+        {"SHELL", ARGUMENT_SHELL},
     };
     for (size_t i = 0; i < RT_COUNT(kinds); i++)
         if (strcmp(word, kinds[i].word) == 0)
