@@ -115,7 +115,8 @@ static rt_status run(struct import *import, const char *path)
     RT_TRY(rt_model_import(&model, device, path, &import->options));
     RT_TRY(rt_model_save(model, import->out));
     if (strcmp(rt_model_describe(model)->palette.name, RT_PALETTE_UNTOLD) == 0)
-        rt_warn("nothing names the classes; a teacher's must be those of the data: see --palette");
+        rt_warn("the file does not tell its classes and their colours; a teacher's must be those "
+                "of the data: see --palette");
     if (import->json)
         status = print_model_json(model, import, path, format ? format->name : NULL, warnings);
     else

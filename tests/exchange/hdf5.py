@@ -155,7 +155,7 @@ def check_imports(folder):
     assert what["network"] == "unet:3,depth=2", what
     assert what["parameters"] == sum(k.size + b.size for _, k, b in layers), what
     assert [c["name"] for c in what["palette"]["classes"]] == ["class %d" % i for i in range(CLASSES)]
-    assert "nothing names the classes" in what["warnings"][0] and len(what["warnings"]) == 1, what
+    assert "does not tell its classes" in what["warnings"][0] and len(what["warnings"]) == 1, what
     same("bgr", answers(folder / "ours.safetensors", folder, pixels[:, :, ::-1].copy()), expected)
 
 
