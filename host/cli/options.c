@@ -217,8 +217,10 @@ static rt_status fail_unknown(const struct command_line *line, const char *comma
     rt_word_meant(meant, "--",
                   rt_word_closest(name, &line->options[0].name, (size_t)line->count,
                                   sizeof line->options[0]));
-    return rt_fail(RT_ERROR_ARGUMENT, "%s has no option --%s%s; see retort %s --help", command,
-                   name, meant, command);
+    if (*meant)
+        return rt_fail(RT_ERROR_ARGUMENT, "%s has no option --%s%s", command, name, meant);
+    return rt_fail(RT_ERROR_ARGUMENT, "%s has no option --%s; see retort %s --help", command, name,
+                   command);
 }
 
 /* One option at argv[*place], with its value there ("--name=value") or in the next argument. */

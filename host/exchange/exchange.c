@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "model/model.h"
 
@@ -178,6 +179,11 @@ static bool is_pickled(const char *path)
 static rt_status fail_unrecognised(const char *path)
 {
     char list[256];
+    if (rt_path_is_folder(path))
+        return rt_fail(RT_ERROR_FORMAT,
+                       "cannot import %s: it is a folder; in Keras, save the model as one file: "
+                       "model.save(\"model.h5\")",
+                       path);
     FILE *file = fopen(path, "rb");
     if (!file)
         return rt_fail(RT_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
