@@ -114,7 +114,7 @@ static void wrong_specifications_are_explained(void **state)
     for (size_t i = 0; i < RT_COUNT(cases); i++) {
         struct rt_unet unet;
         assert_fails(rt_unet_parse(&unet, cases[i][0]), RT_ERROR_ARGUMENT, cases[i][1]);
-        assert_non_null(strstr(rt_error_message(), "its form is unet:W[,depth=D]"));
+        assert_non_null(strstr(rt_error_message(), " form is unet:W[,depth=D]"));
     }
 }
 
