@@ -24,7 +24,7 @@ static const struct {
     {"Winograd's convolution", &rt_op_conv2d, &wide, {2, 18, 14, 38}, 0xa94e75d62dbac9c6},
     {"direct convolution", &rt_op_conv2d, &narrow, {2, 3, 9, 21}, 0x4f23d6a671d85f5e},
     {"1x1 convolution", &rt_op_conv2d, &head, {2, 16, 9, 11}, 0x59c530babe328a9a},
-    {"convolution of groups", &rt_op_conv2d, &grouped, {2, 12, 9, 37}, 0},
+    {"convolution of groups", &rt_op_conv2d, &grouped, {2, 12, 9, 37}, 0x1c033075486b90b0},
     {"transposed convolution",
      &rt_op_conv_transpose2d,
      &transposed,
