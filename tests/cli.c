@@ -14,11 +14,11 @@ static void wrong_usage_is_told(void **state)
     assert_int_equal(retort("%s", ""), 2);
     assert_said("usage: retort");
     assert_int_equal(retort("devces"), 2);
-    assert_said("retort: there is no command 'devces'; did you mean devices?");
+    assert_said("retort: there is no command 'devces'; did you mean devices?\n");
     assert_int_equal(retort("help devces"), 2);
     assert_said("did you mean devices?");
     assert_int_equal(retort("devices --jsn"), 2);
-    assert_said("retort: devices has no option --jsn; did you mean --json?");
+    assert_said("retort: devices has no option --jsn; did you mean --json?\n");
     assert_int_equal(retort("devices --quite-another"), 2);
     assert_said("--quite-another; see retort devices --help");
     assert_int_equal(retort("devices -j"), 2);
@@ -29,6 +29,10 @@ static void wrong_usage_is_told(void **state)
     assert_said("did you mean train?");
     assert_int_equal(retort("tune-candidat"), 2); /* what is not for users is not proposed */
     assert_said("there is no command 'tune-candidat'; did you mean tune?");
+    assert_int_equal(retort("--verison"), 2);
+    assert_said("retort: there is no option --verison; did you mean --version?\n");
+    assert_int_equal(retort("version"), 2);
+    assert_said("retort: there is no command 'version'; did you mean --version?\n");
     assert_int_equal(retort("--quiet train"), 2);
     assert_said("the command comes first, then its options: retort COMMAND --quiet");
     assert_int_equal(retort("completion fsh"), 2);
@@ -66,6 +70,8 @@ static void values_are_checked(void **state)
         {"train --out x --memory-limit lots", "--memory-limit takes a size such as 800M"},
         {"train --out x --alpha 1", "train has no option --alpha"},
         {"distill --out x", "distill needs --teacher"},
+        {"train --out /none/x --model unet:8,depht=2",
+         "there is no option 'depht'; did you mean depth? Its form is unet:W"},
         {"import x", "import needs --out"},
         {"import x --out /none/y --scaling bright", "a scaling is patch, unit, symmetric"},
         {"import x --out /none/y --scaling 1,2,3/4,5,0", "three deviations above 0"},
@@ -93,6 +99,7 @@ static void data_that_is_not_there_is_told(void **state)
          "cannot read the folder /nowhere/at/all: there is none; the data is a folder or synth"},
         {"data sinth:4", "cannot read the folder sinth:4: there is none; did you mean synth?"},
         {"data /dev/null", "cannot read the folder /dev/null: it is a file"},
+        {"import / --out /none/y", "cannot import /: it is a folder; in Keras, save the model as"},
         {"data synth --palette x", "cannot use the palette x"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -65,6 +65,20 @@ def help_has_all_its_parts_in_80_columns():
             assert other.rstrip(",") in commands(), "%s refers to %s" % (command, other)
 
 
+def texts_are_as_they_were_written():
+    """What stands in lines of its own stays so, and what stands in brackets is not torn."""
+    lines = ("inc.conv       = down.0     # a module and all in it",
+             "enc.*.conv     = down.*     # a * is a whole number, the same on both sides",
+             "aux            = -          # left out")
+    assert "\n\n  " + "\n  ".join((*lines[:2], "out.weight     = head.weight", lines[2])) + "\n\n" in \
+        help_of("import"), help_of("import")
+    assert "\n[batch, classes, height, width]. Its" in help_of("export"), help_of("export")
+    if has("man"):
+        shown = checks.run("man", "-E", "ascii", "-l", PAGES / "retort-import.1", MANPAGER="cat",
+                           MANWIDTH="80")[0]
+        assert all("\n           %s\n" % line in shown for line in lines), shown
+
+
 def examples():
     """Every one of them, as it is shown."""
     for text in [checks.run(RETORT, "help")[0]] + [help_of(command) for command in commands()]:
@@ -322,6 +336,7 @@ def main():
         for name in (".local/share/bash-completion/completions", ".zfunc", ".config/fish/completions"):
             (FOLDER / name).mkdir(parents=True)
         explained = (help_has_all_its_parts_in_80_columns,
+                     texts_are_as_they_were_written,
                      examples_are_understood,
                      pages_for_man_are_those_of_the_program,
                      pages_for_man_are_without_a_warning,

@@ -87,6 +87,12 @@ def nothing_names_the_folder_of_the_build():
     assert "[libretort.so.0]" in checks.run("readelf", "-d", LIBRARY)[0]
 
 
+def gdal_is_not_linked():
+    for path in (LIBRARY, PROGRAM):
+        assert "gdal" not in checks.run("readelf", "-d", path)[0].lower()
+    assert "gdal" not in find("retort.pc").read_text()
+
+
 def the_program_runs_wherever_it_lies():
     moved = FOLDER / "elsewhere"
     shutil.copy(PROGRAM, moved)
@@ -168,5 +174,5 @@ with tempfile.TemporaryDirectory() as temporary:
     EXPECTED = FOLDER / "masks/photo.png"
     checks.main((all_public_headers_are_there, exactly_the_public_functions_are_exported,
                  the_static_library_keeps_to_its_names, nothing_names_the_folder_of_the_build,
-                 the_program_runs_wherever_it_lies, the_example_segments_as_retort_does,
+                 gdal_is_not_linked, the_program_runs_wherever_it_lies, the_example_segments_as_retort_does,
                  the_example_with_the_library_within_it, programs_in_cxx_find_the_functions))

@@ -104,7 +104,7 @@ static void wrong_specifications_are_explained(void **state)
         {"unet:99999999999999999999", "W is a whole number"},
         {"unet:16,", "'' is no option with a value"},
         {"unet:16,deep=3", "there is no option 'deep'; its"},
-        {"unet:16,dpeth=3", "there is no option 'dpeth'; did you mean depth?; its form"},
+        {"unet:16,dpeth=3", "there is no option 'dpeth'; did you mean depth? Its form"},
         {"unet:16,depth=9", "depth is a whole number from 1 to 8, not '9'"},
         {"unet:16,up=cubic", "up is one of transpose, nearest, bilinear, not 'cubic'"},
         {"unet:16,norm=", "norm is one of none, batch, not ''"},
@@ -114,7 +114,7 @@ static void wrong_specifications_are_explained(void **state)
     for (size_t i = 0; i < RT_COUNT(cases); i++) {
         struct rt_unet unet;
         assert_fails(rt_unet_parse(&unet, cases[i][0]), RT_ERROR_ARGUMENT, cases[i][1]);
-        assert_non_null(strstr(rt_error_message(), "its form is unet:W[,depth=D]"));
+        assert_non_null(strstr(rt_error_message(), " form is unet:W[,depth=D]"));
     }
 }
 

@@ -49,6 +49,13 @@ def what_the_build_needs_is_named():
     assert not missing, "tools/debian/control does not name %s" % missing
 
 
+def gdal_is_recommended_alone():
+    for package in ("retort", "libretort0"):
+        wanted, needed = (checks.run("dpkg-deb", "--field", PACKAGES[package], field)[0]
+                          for field in ("Recommends", "Depends"))
+        assert re.search(r"\blibgdal\d+", wanted) and "gdal" not in needed, (wanted, needed)
+
+
 def the_program_runs():
     program = unpacked("usr/bin/retort")
     assert checks.run(program, "--version")[0].split()[0] == "retort"
@@ -83,5 +90,5 @@ with tempfile.TemporaryDirectory() as temporary:
                 if "-dbgsym_" not in path.name}
     for package in PACKAGES.values():
         checks.run("dpkg-deb", "--extract", package, ROOT)
-    checks.main((each_file_is_in_its_package, what_the_build_needs_is_named, the_program_runs,
-                 the_example_is_built_and_runs))
+    checks.main((each_file_is_in_its_package, what_the_build_needs_is_named,
+                 gdal_is_recommended_alone, the_program_runs, the_example_is_built_and_runs))

@@ -117,12 +117,29 @@ def its_figures_are_those_of_the_runs():
     assert rows["accuracy"] == ["%.1f\xa0%%" % (100 * m["accuracy"]) for m in judged], rows
     assert [cell.replace("\u202f", "") for cell in rows["parameters"]] == \
         ["%d" % m["parameters"] for m in judged], rows
+    assert rows["size of the weights"] == ["%.1f\xa0kB" % (m["bytes"] / 1e3) for m in judged], rows
     lead = TAB.evaluate("document.querySelector('.lead').textContent")
     assert "%.3f" % judged[2]["mean_iou"] in lead, lead
     ious = TAB.evaluate("""[...document.querySelectorAll('.bars tbody tr')].map(row =>
         [...row.querySelectorAll('.bar span')].map(cell => cell.textContent))""")
     for row, *of_runs in zip(ious, *(m["classes"] for m in judged)):
         assert row == ["–" if c["iou"] is None else "%.3f" % c["iou"] for c in of_runs], row
+
+
+def chance_is_not_bold():
+    """The students are one network, and none of them is the faster one; but one is the better."""
+    bold = dict(TAB.evaluate("""[...document.querySelectorAll('.comparison tbody tr')].map(row =>
+        [row.cells[0].textContent, [...row.cells].slice(1).map(cell => cell.className === 'best')])"""))
+    teacher, alone, distilled = map(metrics, RUNS)
+    for name, key in (("time per image", "milliseconds_per_image"),
+                      ("images per second", "milliseconds_per_image"),
+                      ("memory to predict", "peak_device_bytes")):
+        best = min(alone[key], distilled[key])
+        assert bold[name] == [teacher[key] < best] + 2 * [best < teacher[key]], (name, bold)
+    ious = [m["mean_iou"] for m in (teacher, alone, distilled)]
+    assert bold["mean IoU"] == [iou == max(ious) for iou in ious], bold
+    caption = TAB.evaluate("document.querySelector('.comparison caption').textContent")
+    assert "Runs of one network are as fast as each other" in caption, caption
 
 
 # --- tables to save -----------------------------------------------------------------------------
@@ -468,6 +485,7 @@ checks.main([
     it_opens_without_errors_or_requests,
     what_it_has_is_named_for_all,
     its_figures_are_those_of_the_runs,
+    chance_is_not_bold,
     tables_hold_the_runs_numbers,
     every_figure_has_a_table,
     a_link_saves_a_file,

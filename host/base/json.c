@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -11,6 +12,16 @@ void rt_json_append(json_t **array, json_t *item)
         return;
     json_decref(*array);
     *array = NULL;
+}
+
+json_t *rt_json_join(json_t *object, json_t *more)
+{
+    const bool joined = json_object_update(object, more) == 0;
+    json_decref(more);
+    if (joined)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 json_t *rt_json_number(double value)

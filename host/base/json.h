@@ -10,6 +10,10 @@
  * array is released and becomes NULL, with which json_pack fails; a NULL array stays so. */
 void rt_json_append(json_t **array, json_t *item);
 
+/* The members of both objects, those of `more` behind; owns both. NULL where one of them is, or out
+ * of memory. */
+json_t *rt_json_join(json_t *object, json_t *more);
+
 /* A number; null for one that JSON has no word for (nan, inf). NULL: out of memory. */
 json_t *rt_json_number(double value);
 

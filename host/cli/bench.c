@@ -51,7 +51,7 @@ rt_status run_bench(int argc, char **argv)
     struct device_choice choice = {0};
     bool json = false;
     struct command_line line = {
-        .usage = "[--model NETWORK] [--json]",
+        .usage = "[--model NETWORK] [--student NETWORK] [--json] [--option VALUE ...]",
         .about = "Times inference, training and distillation on one device: images per second,\n"
                  "GFLOPS, memory, and of each operation the share of the time and of what the\n"
                  "device can do at most, which is measured too. Data are random. Without options\n"

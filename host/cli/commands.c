@@ -40,7 +40,7 @@ const struct command *command_next(const struct command *command)
 
 rt_status command_find(const char *name, const struct command **command)
 {
-    const char *names[RT_COUNT(commands)] = {NULL};
+    const char *names[RT_COUNT(commands) + 1] = {[RT_COUNT(commands)] = "--version"};
     char meant[RT_WORD_MEANT];
     for (size_t i = 0; i < RT_COUNT(commands); i++) {
         *command = &commands[i];
@@ -50,9 +50,9 @@ rt_status command_find(const char *name, const struct command **command)
             names[i] = commands[i].name;
     }
     *command = NULL;
-    return rt_fail(
-        RT_ERROR_ARGUMENT, "there is no command '%s'%s; see retort help", name,
-        rt_word_meant(meant, "", rt_word_closest(name, names, RT_COUNT(names), sizeof *names)));
+    rt_word_meant(meant, "", rt_word_closest(name, names, RT_COUNT(names), sizeof *names));
+    return rt_fail(RT_ERROR_ARGUMENT, "there is no command '%s'%s", name,
+                   *meant ? meant : "; see retort help");
 }
 
 rt_status run_check_usage(int argc, char **argv)

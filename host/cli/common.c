@@ -13,6 +13,7 @@
 #include "base/size.h"
 #include "cli/terminal.h"
 #include "learn/names.h"
+#include "model/model.h"
 
 #define PANELS 10
 #define JUDGED_BATCH 8
@@ -45,6 +46,9 @@ void add_json_option(struct command_line *line, bool *json)
 rt_status print_json(json_t *value)
 {
     char *text = NULL;
+    if (!value)
+        return rt_fail(RT_ERROR_MEMORY,
+                       "cannot write JSON: the name of a file is no UTF-8, or memory is short");
     rt_status status = rt_json_text(&text, value, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     if (status == RT_OK)
         puts(text);
@@ -87,7 +91,7 @@ end:
     return status;
 }
 
-static const char *const order_names[] = {"rgb", "bgr", NULL}; /* enum rt_channel_order */
+const char *const order_names[] = {"rgb", "bgr", NULL};
 
 void add_foreign_options(struct command_line *line, struct foreign_choice *choice,
                          const char *scaling, const char *channels)
@@ -143,6 +147,20 @@ void add_data_options(struct command_line *line, struct rt_data_recipe *recipe,
     };
     command_line_add(line, options, RT_COUNT(options));
     add_raster_options(line, views);
+}
+
+/* --- models --------------------------------------------------------------------------------- */
+
+json_t *describe_model(const struct rt_model *model)
+{
+    char *text = NULL;
+    rt_status status = rt_model_info_write(rt_model_describe(model), &text);
+    json_t *value = status == RT_OK ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    json_object_del(value, "format"); /* of the text itself */
+    json_object_del(value, "channels");
+    return rt_json_join(value,
+                        json_pack("{sI}", "parameters", (json_int_t)rt_model_parameters(model)));
 }
 
 /* --- verdicts ------------------------------------------------------------------------------- */

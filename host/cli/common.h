@@ -12,7 +12,8 @@ void add_general_options(struct command_line *line);
 
 /* --json, of commands that print JSON to standard output in the place of text. */
 void add_json_option(struct command_line *line, bool *json);
-/* Prints the value, which it owns, as JSON to standard output. Errors: MEMORY, also for NULL. */
+/* Prints the value, which it owns, as JSON to standard output. Errors: MEMORY, also for NULL, which
+ * json_pack gives where a text is no UTF-8, too. */
 rt_status print_json(json_t *value);
 
 struct device_choice {
@@ -30,6 +31,10 @@ void add_device_options(struct command_line *line, struct device_choice *choice)
  * with exact math, which has its own). */
 rt_status open_device(struct rt_device **device, const struct device_choice *choice);
 
+/* What a model is and takes: network, parameters, patch, palette and scaling as files have them,
+ * and a view where it has one. NULL: out of memory. */
+json_t *describe_model(const struct rt_model *model);
+
 /* What a device says of itself, as `retort devices --json` prints it; NULL: out of memory. */
 json_t *describe_device(const struct rt_device_info *info);
 
@@ -44,6 +49,9 @@ void add_raster_options(struct command_line *line, struct raster_choice *choice)
 /* Under a heading "Data": where it is, its palette, what is held out, and the raster options. */
 void add_data_options(struct command_line *line, struct rt_data_recipe *recipe,
                       struct raster_choice *views);
+
+/* The words for enum rt_channel_order; NULL at the end. */
+extern const char *const order_names[];
 
 /* How the images of a model of another program's are to be scaled, where its file does not tell. */
 struct foreign_choice {

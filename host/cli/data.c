@@ -155,7 +155,7 @@ rt_status run_data(int argc, char **argv)
     struct raster_choice views = {0};
     bool json = false;
     struct command_line line = {
-        .usage = "SRC",
+        .usage = "SRC [--option VALUE ...]",
         .about = "Reads every image and mask of a data set, a folder or synth[:COUNT[,SEED]], and\n"
                  "tells what is there: sizes, kinds of masks, classes, and whatever does not fit.",
         .examples = examples,

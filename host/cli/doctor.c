@@ -232,7 +232,7 @@ rt_status run_doctor(int argc, char **argv)
     const char *which = NULL, *json = NULL;
     struct doctor doctor = {0};
     struct command_line line = {
-        .usage = "[--device DEVICE] [--json FILE]",
+        .usage = "[--device DEVICE] [--json FILE] [--only NAME]",
         .about =
             "Finds out whether a device and its driver compute what they should. Every kernel "
             "that\n"

@@ -3,9 +3,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "cli/commands.h"
 #include "cli/common.h"
+#include "cli/terminal.h"
 
 enum { ONNX, TORCH, KERAS, FORMATS };
 static const char *const format_names[] = {"onnx", "torch", "keras"};
@@ -14,7 +16,7 @@ struct export
 {
     struct rt_export_options options;
     const char *paths[FORMATS]; /* NULL: not asked for */
-    bool deepness, force;
+    bool deepness, force, json;
     struct device_choice device;
 };
 
@@ -52,11 +54,42 @@ static rt_status check_options(const struct export *export)
     return RT_OK;
 }
 
+/* One of the files that were written, with what was asked for. */
+static json_t *file_json(const struct export *export, int format)
+{
+    const struct rt_export_options *o = &export->options;
+    json_t *file =
+        json_pack("{ss ss}", "format", format_names[format], "file", export->paths[format]);
+    if (format != ONNX)
+        return file;
+    json_t *onnx =
+        json_pack("{sb sb so so}", "logits", o->logits, "deepness", export->deepness, "tile",
+                  o->tile > 0 ? json_integer(o->tile) : json_null(), "resolution",
+                  o->resolution > 0 ? json_real(o->resolution) : json_null());
+    return rt_json_join(file, onnx);
+}
+
+/* All take RGB, whatever the network that the model was imported from. */
+static rt_status print_files_json(const struct export *export, const char *weights,
+                                  const struct rt_model *model, json_t *warnings)
+{
+    json_t *files = json_array();
+    for (int i = 0; i < FORMATS; i++)
+        if (export->paths[i])
+            rt_json_append(&files, file_json(export, i));
+    json_t *root = rt_json_join(json_pack("{ss}", "model", weights), describe_model(model));
+    json_t *rest = json_pack("{ss so sO}", "channels", order_names[RT_CHANNELS_RGB], "files", files,
+                             "warnings", warnings);
+    return print_json(rt_json_join(root, rest));
+}
+
 static rt_status run(struct export *export, const char *weights)
 {
     rt_status status = RT_OK;
     struct rt_device *device = NULL;
     struct rt_model *model = NULL;
+    json_t *warnings = json_array();
+    terminal_keep(warnings);
     RT_TRY(check_options(export));
     RT_TRY(check_outputs(export, weights));
     RT_TRY(open_device(&device, &export->device));
@@ -68,9 +101,14 @@ static rt_status run(struct export *export, const char *weights)
             continue;
         export->options.format = format_names[i];
         RT_TRY(rt_model_export(model, export->paths[i], &export->options));
-        printf("%s\n", export->paths[i]);
+        if (!export->json)
+            printf("%s\n", export->paths[i]);
     }
+    if (export->json)
+        status = print_files_json(export, weights, model, warnings);
 end:
+    terminal_keep(NULL);
+    json_decref(warnings);
     rt_model_destroy(model);
     rt_device_close(device);
     return status;
@@ -96,7 +134,11 @@ rt_status run_export(int argc, char **argv)
             "least and the largest value of each image, which then should be about as large\n"
             "as a patch. It gives the probability of each class, [batch, classes, height,\n"
             "width]. Its metadata tell the classes, their colours, and what the plug-in\n"
-            "Deepness of QGIS wants to know, which takes a file of --deepness as it is.",
+            "Deepness of QGIS wants to know, which takes a file of --deepness as it is.\n"
+            "\n"
+            "The other files take images that are scaled so already. --json tells how, and what\n"
+            "else the model is: model, network, patch, palette, scaling (of RGB, in 0..255),\n"
+            "parameters, channels, files and warnings.",
         .examples = examples,
         .see = "import predict",
         .least = 1,
@@ -123,6 +165,7 @@ rt_status run_export(int argc, char **argv)
         OPTION(OPTION_FLAG, "force", &export.force, .help = "replace files that are there"),
     };
     command_line_add(&line, options, RT_COUNT(options));
+    add_json_option(&line, &export.json);
     add_device_options(&line, &export.device);
     rt_status status = command_line_parse(&line, argc, argv);
     if (status == RT_OK)

@@ -23,8 +23,8 @@ static size_t word_length(const char *text)
     return length;
 }
 
-/* Writes a text whose first line begins at `column`, the others at `indent`; an empty line is kept,
- * every other end of a line is a space. */
+/* Writes a text whose first line begins at `column`, the others at `indent`; the end of a line is a
+ * space. */
 static void fill(const char *text, size_t column, size_t indent)
 {
     bool first = true;
@@ -35,17 +35,13 @@ static void fill(const char *text, size_t column, size_t indent)
             column = indent;
             first = true;
         }
-        printf("%s%.*s", first ? "" : " ", (int)length, text);
+        printf("%s", first ? "" : " ");
+        for (size_t i = 0; i < length; i++)
+            putchar(text[i] == '\n' ? ' ' : text[i]);
         column += length + !first;
         first = false;
         text += length;
-        size_t gap = strspn(text, " \n");
-        if (gap >= 2 && memcmp(text, "\n\n", 2) == 0) {
-            printf("\n\n%*s", (int)indent, "");
-            column = indent;
-            first = true;
-        }
-        text += gap;
+        text += strspn(text, " \n");
     }
     printf("\n");
 }
@@ -74,6 +70,11 @@ static void print_paragraph(const char *text)
 {
     printf("\n");
     fill(text, 0, 0);
+}
+
+static void print_verbatim(const char *text)
+{
+    printf("\n%s\n", text);
 }
 
 static void print_item(const char *term, const char *text)
@@ -121,6 +122,7 @@ static const struct page_writer printer = {
     .section = print_section,
     .group = print_group,
     .paragraph = print_paragraph,
+    .verbatim = print_verbatim,
     .item = print_item,
     .example = print_example,
     .references = print_references,

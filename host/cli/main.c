@@ -1,12 +1,12 @@
 /* retort: trains U-Nets on satellite images and distils them, on any OpenCL device. */
 #include <stdbool.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/word.h"
 #include "cli/commands.h"
 #include "cli/terminal.h"
 #include "retort/version.h"
@@ -18,6 +18,19 @@ static void print_usage(void)
     while ((command = command_next(command)))
         fprintf(stderr, "  %-10s  %s\n", command->name, command->summary);
     fprintf(stderr, "\nretort help COMMAND explains one.\n");
+}
+
+/* What stands where a command should. */
+static rt_status fail_option(const char *option)
+{
+    static const char *const options[] = {"--version", "--help", NULL};
+    const char *closest = rt_word_closest_of(option, options);
+    if (closest)
+        return rt_fail(RT_ERROR_ARGUMENT, "there is no option %s; did you mean %s?", option,
+                       closest);
+    return rt_fail(RT_ERROR_ARGUMENT,
+                   "the command comes first, then its options: retort COMMAND %s; see retort help",
+                   option);
 }
 
 static rt_status run(int argc, char **argv)
@@ -34,10 +47,7 @@ static rt_status run(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
         return run_help(1, (char *[]){"help", NULL});
     if (argv[1][0] == '-')
-        return rt_fail(RT_ERROR_ARGUMENT,
-                       "the command comes first, then its options: retort COMMAND %s; see retort "
-                       "help",
-                       argv[1]);
+        return fail_option(argv[1]);
     rt_status status = command_find(argv[1], &command);
     return status < 0 ? status : command->run(argc - 1, argv + 1);
 }

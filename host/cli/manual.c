@@ -39,8 +39,8 @@ static void put_text(const char *text, size_t length)
         put_letter(text[i], i == 0);
 }
 
-/* Words in lines of up to 72 letters; an empty line begins a paragraph. */
-static void put_paragraphs(const char *text)
+/* Words in lines of up to 72 letters. */
+static void put_words(const char *text)
 {
     size_t column = 0;
     while (*text) {
@@ -50,10 +50,6 @@ static void put_paragraphs(const char *text)
             putchar(wraps ? '\n' : ' ');
         column = wraps ? length : column + 1 + length;
         put_text(text, length);
-        if (gap >= 2 && strncmp(text + length, "\n\n", 2) == 0) {
-            printf("\n.PP\n");
-            column = 0;
-        }
         text += length + gap;
     }
     printf("\n");
@@ -81,6 +77,32 @@ static void put_section(const char *title)
     printf("\n");
 }
 
+static void begin_paragraph(void)
+{
+    printf("%s", section_begins ? "" : ".PP\n");
+    section_begins = false;
+}
+
+static void put_paragraph(const char *text)
+{
+    begin_paragraph();
+    put_words(text);
+}
+
+/* Lines as they are. */
+static void put_verbatim(const char *text)
+{
+    begin_paragraph();
+    printf(".RS 4\n.nf\n");
+    while (*text) {
+        const size_t length = strcspn(text, "\n"), indent = strspn(text, " ") < 2 ? 0 : 2;
+        put_text(text + indent, length - indent);
+        printf("\n");
+        text += length + (text[length] == '\n');
+    }
+    printf(".fi\n.RE\n");
+}
+
 static void put_group(const char *title)
 {
     printf(".SS ");
@@ -101,13 +123,12 @@ static void put_item(const char *term, const char *text)
         printf("\\fR");
     }
     printf("\n");
-    put_paragraphs(text);
+    put_words(text);
 }
 
 static void put_example(const char *what, const char *command)
 {
-    printf("%s", section_begins ? "" : ".PP\n");
-    section_begins = false;
+    begin_paragraph();
     put_text(what, SIZE_MAX);
     printf(":\n.PP\n.RS 4\n.nf\n");
     size_t column = 0;
@@ -141,7 +162,8 @@ static const struct page_writer writer = {
     .usage = put_usage,
     .section = put_section,
     .group = put_group,
-    .paragraph = put_paragraphs,
+    .paragraph = put_paragraph,
+    .verbatim = put_verbatim,
     .item = put_item,
     .example = put_example,
     .references = put_references,

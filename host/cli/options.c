@@ -179,10 +179,10 @@ enum argument_kind argument_kind(const char *word)
         const char *word;
         enum argument_kind kind;
     } kinds[] = {
-        {"FILE", ARGUMENT_FILE},       {"MODEL", ARGUMENT_FILE},  {"IMAGE", ARGUMENT_FILE},
-        {"DIR", ARGUMENT_FOLDER},      {"RUN", ARGUMENT_FOLDER},  {"SRC", ARGUMENT_DATA},
-        {"DEVICE", ARGUMENT_DEVICE},   {"NET", ARGUMENT_NETWORK}, {"NETWORK", ARGUMENT_NETWORK},
-        {"COMMAND", ARGUMENT_COMMAND}, {"SHELL", ARGUMENT_SHELL},
+        {"FILE", ARGUMENT_FILE},     {"MODEL", ARGUMENT_FILE},      {"IMAGE", ARGUMENT_FILE},
+        {"DIR", ARGUMENT_FOLDER},    {"RUN", ARGUMENT_FOLDER},      {"SRC", ARGUMENT_DATA},
+        {"DEVICE", ARGUMENT_DEVICE}, {"NETWORK", ARGUMENT_NETWORK}, {"COMMAND", ARGUMENT_COMMAND},
+        {"SHELL", ARGUMENT_SHELL},
     };
     for (size_t i = 0; i < RT_COUNT(kinds); i++)
         if (strcmp(word, kinds[i].word) == 0)
@@ -217,8 +217,10 @@ static rt_status fail_unknown(const struct command_line *line, const char *comma
     rt_word_meant(meant, "--",
                   rt_word_closest(name, &line->options[0].name, (size_t)line->count,
                                   sizeof line->options[0]));
-    return rt_fail(RT_ERROR_ARGUMENT, "%s has no option --%s%s; see retort %s --help", command,
-                   name, meant, command);
+    if (*meant)
+        return rt_fail(RT_ERROR_ARGUMENT, "%s has no option --%s%s", command, name, meant);
+    return rt_fail(RT_ERROR_ARGUMENT, "%s has no option --%s; see retort %s --help", command, name,
+                   command);
 }
 
 /* One option at argv[*place], with its value there ("--name=value") or in the next argument. */

@@ -61,7 +61,9 @@ struct command_line {
     /* What follows "retort CMD": "--model FILE IMAGE...". Where there are positional arguments, the
      * first word that is of no option tells what they are; see argument_kind. */
     const char *usage;
-    const char *about; /* paragraphs for --help, with an empty line between them; filled anew */
+    /* Paragraphs for --help, with an empty line between them; filled anew, but for those that begin
+     * with two spaces. */
+    const char *about;
     const struct command_example *examples; /* static, ends with NULLs; NULL: none */
     const char *see;                        /* related commands, "train eval"; NULL: none */
     struct option options[OPTIONS_MAX];

@@ -86,6 +86,22 @@ static bool opens_device(const struct command_line *line)
     return false;
 }
 
+/* Paragraphs with an empty line between them; what begins with two spaces stays as it is. */
+static void write_about(const struct page_writer *writer, const char *text)
+{
+    char part[2048];
+    while (*text) {
+        const char *end = strstr(text, "\n\n");
+        const size_t length = end ? (size_t)(end - text) : strlen(text);
+        snprintf(part, sizeof part, "%.*s", (int)length, text);
+        if (strncmp(part, "  ", 2) == 0)
+            writer->verbatim(part);
+        else
+            writer->paragraph(part);
+        text += length + (end ? 2 : 0);
+    }
+}
+
 /* --- pages ---------------------------------------------------------------------------------- */
 
 void page_write(const struct page_writer *writer, const struct command_line *line,
@@ -93,7 +109,7 @@ void page_write(const struct page_writer *writer, const struct command_line *lin
 {
     writer->usage(command, line->usage);
     writer->section("Description");
-    writer->paragraph(line->about);
+    write_about(writer, line->about);
     writer->section("Options");
     write_options(writer, line);
     if (line->examples) {

@@ -10,6 +10,7 @@ struct page_writer {
     void (*section)(const char *title);
     void (*group)(const char *title); /* of options */
     void (*paragraph)(const char *text);
+    void (*verbatim)(const char *text);               /* lines that begin with two spaces */
     void (*item)(const char *term, const char *text); /* "--out RUN", "NO_COLOR", "train" */
     void (*example)(const char *what, const char *command);
     void (*references)(const char *commands); /* "train eval"; "": retort's page alone */

@@ -31,7 +31,7 @@ rt_status run_report(int argc, char **argv)
     rt_status status = RT_OK;
     const char *out = NULL;
     struct command_line line = {
-        .usage = "--out FILE.html RUN...",
+        .usage = "--out FILE RUN...",
         .about = "Writes one HTML file, with everything in it, from run folders: a verdict, the\n"
                  "comparison, IoU by class, losses, precision-recall curves, confusion matrices,\n"
                  "and segmented patches with a slider between truth and prediction; each figure\n"

@@ -14,6 +14,7 @@
 
 bool terminal_verbose, terminal_quiet;
 static bool line_shown; /* a progress line stands, without its line end */
+static json_t *kept;    /* of terminal_keep */
 
 /* Whether lines can be drawn over, and anything be coloured, there. */
 static bool is_terminal(int file)
@@ -58,6 +59,8 @@ static void clear_line(void)
 static void show_log(void *user, enum rt_log_level level, const char *message)
 {
     (void)user;
+    if (kept && level > RT_LOG_DEBUG)
+        json_array_append_new(kept, json_string(message));
     if (level == RT_LOG_DEBUG && !terminal_verbose)
         return;
     if (level < RT_LOG_WARNING && terminal_quiet)
@@ -71,6 +74,11 @@ static void show_log(void *user, enum rt_log_level level, const char *message)
 void terminal_start(void)
 {
     rt_log_set(show_log, NULL);
+}
+
+void terminal_keep(json_t *texts)
+{
+    kept = texts;
 }
 
 void terminal_fail(const char *message)

@@ -5,12 +5,18 @@
 
 #include <stdbool.h>
 
+#include <jansson.h>
+
 #include "retort/learn.h"
 
 /* Sends the library's log to standard error; its debug lines only while terminal_verbose. While
  * terminal_quiet it is warnings alone, and no progress. */
 void terminal_start(void);
 extern bool terminal_verbose, terminal_quiet;
+
+/* From here on the library's information and warnings are also added to an array of texts; NULL: no
+ * more of them. */
+void terminal_keep(json_t *texts);
 
 /* Says why the program ends. */
 void terminal_fail(const char *message);

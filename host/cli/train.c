@@ -38,7 +38,7 @@ static void add_training_options(struct command_line *line, struct training *tra
     };
     const struct option learning[] = {
         OPTION_HEADING("Network and training"),
-        OPTION(OPTION_TEXT, "model", &o->network, .argument = "NET",
+        OPTION(OPTION_TEXT, "model", &o->network, .argument = "NETWORK",
                .help = "unet:W, W features at the first level; after it, each with a comma before "
                        "it, depth=D, up=transpose|nearest|bilinear, norm=none|batch, dropout=P"),
         OPTION(OPTION_INT, "epochs", &o->epochs, .argument = "N", .least = 1, .most = 1e6,
@@ -216,7 +216,7 @@ rt_status run_train(int argc, char **argv)
         {NULL, NULL},
     };
     struct command_line line = {
-        .usage = "--out RUN [--data SRC] [--model NET] [--option VALUE ...]",
+        .usage = "--out RUN [--data SRC] [--model NETWORK] [--option VALUE ...]",
         .about = "Trains a network and judges it on the held-out part of the data. RUN will hold\n"
                  "config.json, the best and the last weights (best.safetensors,\n"
                  "last.safetensors), a log of the epochs (log.csv, and the same as a JSON object\n"
@@ -244,7 +244,7 @@ rt_status run_distill(int argc, char **argv)
         {NULL, NULL},
     };
     struct command_line line = {
-        .usage = "--teacher FILE --out RUN [--data SRC] [--model NET] [--option VALUE ...]",
+        .usage = "--teacher FILE --out RUN [--data SRC] [--model NETWORK] [--option VALUE ...]",
         .about = "Trains a small network, the student, to answer as its teachers do, and compares\n"
                  "them on the held-out part of the data (arXiv 1503.02531). RUN is written and\n"
                  "resumed as by train; the student alone, asked for by --control, is in\n"

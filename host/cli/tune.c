@@ -172,7 +172,7 @@ rt_status run_tune(int argc, char **argv)
     rt_status status = RT_OK;
     struct tune tune = {.networks = {"unet:16", NULL}, .patch = 256, .search = {.batch = 8}};
     struct command_line line = {
-        .usage = "[--model NETWORK] [--student NETWORK] [--show]",
+        .usage = "[--model NETWORK] [--student NETWORK] [--show] [--option VALUE ...]",
         .about =
             "Times every way to compute each convolution of the networks, and sets of CLBlast's\n"
             "parameters, checks the results, and keeps what was the fastest in the device's\n"

@@ -4,15 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <cpl_conv.h>
-#include <cpl_error.h>
-#include <cpl_http.h>
-#include <cpl_string.h>
-#include <cpl_vsi.h>
-#include <gdal.h>
-
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/gdal.h"
 
 /* The blocks of files that GDAL holds: a row of tiles of a raster of 20,000 pixels with 16-bit
  * samples, and as much again of what is written. GDAL would take a twentieth of the memory. */
@@ -41,7 +35,8 @@ static void *refuse_open(void *user, const char *name, const char *mode)
 {
     (void)user;
     (void)mode;
-    CPLError(CE_Failure, CPLE_OpenFailed, "%s is not opened: it is not on this machine", name);
+    rt_gdal.CPLError(CE_Failure, CPLE_OpenFailed, "%s is not opened: it is not on this machine",
+                     name);
     return NULL;
 }
 
@@ -64,21 +59,22 @@ static CPLHTTPResult *refuse_fetch(const char *url, CSLConstList options, GDALPr
     (void)write;
     (void)write_user;
     (void)user;
-    CPLError(CE_Failure, CPLE_OpenFailed, "%s is not fetched: it is not on this machine", url);
+    rt_gdal.CPLError(CE_Failure, CPLE_OpenFailed, "%s is not fetched: it is not on this machine",
+                     url);
     return NULL;
 }
 
 static void close_systems(void)
 {
-    char **prefixes = VSIGetFileSystemsPrefixes();
-    VSIFilesystemPluginCallbacksStruct *refusal = VSIAllocFilesystemPluginCallbacksStruct();
+    char **prefixes = rt_gdal.VSIGetFileSystemsPrefixes();
+    VSIFilesystemPluginCallbacksStruct *refusal = rt_gdal.VSIAllocFilesystemPluginCallbacksStruct();
     refusal->open = refuse_open;
     refusal->stat = refuse_stat;
     for (int i = 0; prefixes && prefixes[i]; i++)
         if (strncmp(prefixes[i], "/vsi", 4) == 0 && !is_near(prefixes[i]))
-            VSIInstallPluginHandler(prefixes[i], refusal);
-    VSIFreeFilesystemPluginCallbacksStruct(refusal);
-    CSLDestroy(prefixes);
+            rt_gdal.VSIInstallPluginHandler(prefixes[i], refusal);
+    rt_gdal.VSIFreeFilesystemPluginCallbacksStruct(refusal);
+    rt_gdal.CSLDestroy(prefixes);
 }
 
 /* GDAL loses the file systems that are replaced; LeakSanitizer would tell of them. */
@@ -99,24 +95,24 @@ static void close_systems(void)
 static void set_up(void)
 {
     LOSSES_BEGIN();
-    GDALAllRegister();
+    rt_gdal.GDALAllRegister();
     for (size_t i = 0; i < RT_COUNT(far_drivers); i++) {
-        GDALDriverH driver = GDALGetDriverByName(far_drivers[i]);
+        GDALDriverH driver = rt_gdal.GDALGetDriverByName(far_drivers[i]);
         if (!driver)
             continue;
-        GDALDeregisterDriver(driver);
-        GDALDestroyDriver(driver);
+        rt_gdal.GDALDeregisterDriver(driver);
+        rt_gdal.GDALDestroyDriver(driver);
     }
     close_systems();
-    CPLHTTPSetFetchCallback(refuse_fetch, NULL);
-    CPLSetConfigOption("GDAL_VRT_ENABLE_PYTHON", "NO");
-    GDALSetCacheMax64(CACHE_BYTES);
+    rt_gdal.CPLHTTPSetFetchCallback(refuse_fetch, NULL);
+    rt_gdal.CPLSetConfigOption("GDAL_VRT_ENABLE_PYTHON", "NO");
+    rt_gdal.GDALSetCacheMax64(CACHE_BYTES);
     LOSSES_END();
 }
 
 static void CPL_STDCALL hear(CPLErr class, CPLErrorNum number, const char *message)
 {
-    struct rt_gdal_ear *ear = CPLGetErrorHandlerUserData();
+    struct rt_gdal_ear *ear = rt_gdal.CPLGetErrorHandlerUserData();
     (void)number;
     if (class < CE_Failure) {
         if (class == CE_Warning)
@@ -132,14 +128,14 @@ void rt_gdal_begin(struct rt_gdal_ear *ear)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     *ear = (struct rt_gdal_ear){0};
-    CPLPushErrorHandlerEx(hear, ear);
+    rt_gdal.CPLPushErrorHandlerEx(hear, ear);
     pthread_once(&once, set_up);
     ear->failed = false;
 }
 
 void rt_gdal_end(void)
 {
-    CPLPopErrorHandler();
+    rt_gdal.CPLPopErrorHandler();
 }
 
 const char *rt_gdal_said(struct rt_gdal_ear *ear)

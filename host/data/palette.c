@@ -88,7 +88,7 @@ static rt_status parse_class(struct rt_palette *palette, const json_t *json)
     return RT_OK;
 }
 
-static const char *closest_class(const struct rt_palette *palette, const char *name)
+const char *rt_palette_closest(const struct rt_palette *palette, const char *name)
 {
     const char *names[RT_CLASSES_MAX];
     for (int i = 0; i < palette->count; i++)
@@ -107,7 +107,7 @@ static rt_status parse_unlabeled(struct rt_palette *palette, const json_t *root)
             palette->unlabeled = i;
     if (name && palette->unlabeled < 0)
         return rt_fail(RT_ERROR_FORMAT, "\"unlabeled\" names %s, which is none of the classes%s",
-                       name, rt_word_meant(meant, "", closest_class(palette, name)));
+                       name, rt_word_meant(meant, "", rt_palette_closest(palette, name)));
     return RT_OK;
 }
 

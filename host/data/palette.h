@@ -12,6 +12,9 @@ const struct rt_palette *rt_palette_builtin_at(size_t index);
  * those of rt_palette_read. */
 rt_status rt_palette_choose(struct rt_palette *palette, const char *name);
 
+/* The class's name that is spelt most like this one; NULL where none comes near. */
+const char *rt_palette_closest(const struct rt_palette *palette, const char *name);
+
 /* The palette of a data set with these `count` masks: the chosen one, else the first built-in
  * one that covers the colours of a sample of the masks, else one made of all that the masks hold.
  * Palettes that miss the masks' colours, the file's or one of a classes.json, are added to

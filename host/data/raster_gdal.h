@@ -2,8 +2,7 @@
 #ifndef RT_DATA_RASTER_GDAL_H
 #define RT_DATA_RASTER_GDAL_H
 
-#include <gdal.h>
-
+#include "data/gdal.h"
 #include "retort/raster.h"
 
 /* The open file, owned by the raster. */

@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gdal.h>
-
 #include "base/memory.h"
+#include "data/gdal.h"
 #include "data/gdal_setup.h"
 #include "data/raster.h"
 #include "data/raster_gdal.h"
@@ -14,7 +13,7 @@ static GDALColorTableH colours_of(const struct rt_raster *raster)
 {
     if (rt_raster_describe(raster)->bands > 1)
         return NULL;
-    return GDALGetRasterColorTable(GDALGetRasterBand(rt_raster_dataset(raster), 1));
+    return rt_gdal.GDALGetRasterColorTable(rt_gdal.GDALGetRasterBand(rt_raster_dataset(raster), 1));
 }
 
 static rt_status describe(const struct rt_raster *raster, const char *path,
@@ -55,8 +54,8 @@ static void paint(GDALColorTableH colours, const uint8_t *indices, size_t count,
     uint8_t table[256][3] = {0};
     for (int i = 0; i < 256; i++) {
         GDALColorEntry entry = {0};
-        if (i < GDALGetColorEntryCount(colours))
-            GDALGetColorEntryAsRGB(colours, i, &entry);
+        if (i < rt_gdal.GDALGetColorEntryCount(colours))
+            rt_gdal.GDALGetColorEntryAsRGB(colours, i, &entry);
         table[i][0] = (uint8_t)entry.c1;
         table[i][1] = (uint8_t)entry.c2;
         table[i][2] = (uint8_t)entry.c3;

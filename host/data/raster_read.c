@@ -5,9 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <gdal.h>
-
 #include "base/memory.h"
+#include "data/gdal.h"
 #include "data/gdal_setup.h"
 #include "data/raster.h"
 #include "data/raster_gdal.h"
@@ -43,17 +42,17 @@ static rt_status describe_bands(struct rt_raster *raster, const int *list, int c
     struct rt_raster_info *info = &raster->info;
     info->deep = info->may_lack = false;
     for (int i = 0; i < count; i++) {
-        GDALRasterBandH band = GDALGetRasterBand(raster->dataset, list[i]);
-        GDALDataType type = GDALGetRasterDataType(band);
-        if (GDALDataTypeIsComplex(type))
+        GDALRasterBandH band = rt_gdal.GDALGetRasterBand(raster->dataset, list[i]);
+        GDALDataType type = rt_gdal.GDALGetRasterDataType(band);
+        if (rt_gdal.GDALDataTypeIsComplex(type))
             return rt_fail(RT_ERROR_UNSUPPORTED,
                            "cannot read %s: the samples of band %d are complex numbers (%s)",
-                           raster->path, list[i], GDALGetDataTypeName(type));
+                           raster->path, list[i], rt_gdal.GDALGetDataTypeName(type));
         if (i == 0 || !info->deep)
-            info->type = GDALGetDataTypeName(type);
+            info->type = rt_gdal.GDALGetDataTypeName(type);
         info->deep = info->deep || type != GDT_Byte;
         info->may_lack = info->may_lack || type == GDT_Float32 || type == GDT_Float64 ||
-                         !(GDALGetMaskFlags(band) & GMF_ALL_VALID);
+                         !(rt_gdal.GDALGetMaskFlags(band) & GMF_ALL_VALID);
     }
     return RT_OK;
 }
@@ -62,9 +61,9 @@ static rt_status describe(struct rt_raster *raster)
 {
     static const int first[] = {1, 2, 3};
     struct rt_raster_info *info = &raster->info;
-    info->width = GDALGetRasterXSize(raster->dataset);
-    info->height = GDALGetRasterYSize(raster->dataset);
-    info->bands = GDALGetRasterCount(raster->dataset);
+    info->width = rt_gdal.GDALGetRasterXSize(raster->dataset);
+    info->height = rt_gdal.GDALGetRasterYSize(raster->dataset);
+    info->bands = rt_gdal.GDALGetRasterCount(raster->dataset);
     if (info->bands < 1)
         return rt_fail(
             RT_ERROR_FORMAT,
@@ -96,14 +95,16 @@ rt_status rt_raster_open(struct rt_raster **opened, const char *path)
     struct rt_raster *raster = NULL;
     *opened = NULL;
     rt_status status = check_path(path);
+    if (status == RT_OK)
+        status = rt_gdal_need(path);
     if (status < 0)
         return status;
     rt_gdal_begin(&ear);
     RT_TRY(rt_alloc(&raster, 1, sizeof *raster));
     RT_TRY(rt_copy_text(&raster->path, path));
     raster->view = (struct rt_raster_view){.bands = {1, 2, 3}};
-    raster->dataset = GDALOpenEx(path, GDAL_OF_RASTER | GDAL_OF_READONLY | GDAL_OF_VERBOSE_ERROR,
-                                 NULL, NULL, NULL);
+    raster->dataset = rt_gdal.GDALOpenEx(
+        path, GDAL_OF_RASTER | GDAL_OF_READONLY | GDAL_OF_VERBOSE_ERROR, NULL, NULL, NULL);
     if (!raster->dataset)
         RT_TRY(
             rt_fail(RT_ERROR_FORMAT,
@@ -127,7 +128,7 @@ void rt_raster_close(struct rt_raster *raster)
         return;
     rt_gdal_begin(&ear);
     if (raster->dataset)
-        GDALClose(raster->dataset);
+        rt_gdal.GDALClose(raster->dataset);
     rt_gdal_end();
     free(raster->path);
     free(raster->values);
@@ -169,7 +170,7 @@ rt_status rt_raster_look(struct rt_raster *raster, const struct rt_raster_view *
 
 static GDALRasterBandH band_of(const struct rt_raster *raster, int c)
 {
-    return GDALGetRasterBand(raster->dataset, raster->view.bands[c]);
+    return rt_gdal.GDALGetRasterBand(raster->dataset, raster->view.bands[c]);
 }
 
 static rt_status fail_read(const struct rt_raster *raster, struct rt_gdal_ear *ear)
@@ -196,10 +197,11 @@ static rt_status read_present(struct rt_raster *raster, int c, const struct rt_w
 {
     GDALRasterBandH band = band_of(raster, c);
     *present = NULL;
-    if (GDALGetMaskFlags(band) & GMF_ALL_VALID)
+    if (rt_gdal.GDALGetMaskFlags(band) & GMF_ALL_VALID)
         return RT_OK;
-    if (GDALRasterIO(GDALGetMaskBand(band), GF_Read, w->x, w->y, w->width, w->height,
-                     raster->present, w->width, w->height, GDT_Byte, 0, 0) != CE_None)
+    if (rt_gdal.GDALRasterIO(rt_gdal.GDALGetMaskBand(band), GF_Read, w->x, w->y, w->width,
+                             w->height, raster->present, w->width, w->height, GDT_Byte, 0,
+                             0) != CE_None)
         return fail_read(raster, ear);
     *present = raster->present;
     return RT_OK;
@@ -208,8 +210,8 @@ static rt_status read_present(struct rt_raster *raster, int c, const struct rt_w
 static rt_status read_values(struct rt_raster *raster, int c, const struct rt_window *w,
                              struct rt_gdal_ear *ear)
 {
-    if (GDALRasterIO(band_of(raster, c), GF_Read, w->x, w->y, w->width, w->height, raster->values,
-                     w->width, w->height, GDT_Float32, 0, 0) != CE_None)
+    if (rt_gdal.GDALRasterIO(band_of(raster, c), GF_Read, w->x, w->y, w->width, w->height,
+                             raster->values, w->width, w->height, GDT_Float32, 0, 0) != CE_None)
         return fail_read(raster, ear);
     return RT_OK;
 }
@@ -226,7 +228,7 @@ static rt_status read_band(struct rt_raster *raster, int c, const struct rt_wind
 {
     const struct rt_raster_view *view = &raster->view;
     const size_t pixels = (size_t)w->width * (size_t)w->height;
-    const bool deep = GDALGetRasterDataType(band_of(raster, c)) != GDT_Byte;
+    const bool deep = rt_gdal.GDALGetRasterDataType(band_of(raster, c)) != GDT_Byte;
     const uint8_t *present;
     rt_status status = RT_OK;
     if (deep && !view->ranged)
@@ -236,8 +238,9 @@ static rt_status read_band(struct rt_raster *raster, int c, const struct rt_wind
                        raster->path, raster->info.type));
     if (deep)
         RT_TRY(read_values(raster, c, w, ear));
-    else if (GDALRasterIO(band_of(raster, c), GF_Read, w->x, w->y, w->width, w->height, rgb + c,
-                          w->width, w->height, GDT_Byte, 3, 3 * w->width) != CE_None)
+    else if (rt_gdal.GDALRasterIO(band_of(raster, c), GF_Read, w->x, w->y, w->width, w->height,
+                                  rgb + c, w->width, w->height, GDT_Byte, 3,
+                                  3 * w->width) != CE_None)
         RT_TRY(fail_read(raster, ear));
     RT_TRY(read_present(raster, c, w, ear, &present));
     for (size_t i = 0; i < pixels; i++) {

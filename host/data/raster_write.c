@@ -5,12 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <cpl_conv.h>
-#include <cpl_string.h>
-#include <gdal.h>
-
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/gdal.h"
 #include "data/gdal_setup.h"
 #include "data/raster_gdal.h"
 
@@ -30,19 +27,20 @@ static rt_status fail_write(const struct rt_raster_output *output, struct rt_gda
 static void copy_place(GDALDatasetH to, GDALDatasetH from)
 {
     double transform[6];
-    OGRSpatialReferenceH reference = GDALGetSpatialRef(from);
+    OGRSpatialReferenceH reference = rt_gdal.GDALGetSpatialRef(from);
     if (reference)
-        GDALSetSpatialRef(to, reference);
-    if (GDALGetGeoTransform(from, transform) == CE_None)
-        GDALSetGeoTransform(to, transform);
-    else if (GDALGetGCPCount(from) > 0)
-        GDALSetGCPs2(to, GDALGetGCPCount(from), GDALGetGCPs(from), GDALGetGCPSpatialRef(from));
-    char **rpc = GDALGetMetadata(from, "RPC");
+        rt_gdal.GDALSetSpatialRef(to, reference);
+    if (rt_gdal.GDALGetGeoTransform(from, transform) == CE_None)
+        rt_gdal.GDALSetGeoTransform(to, transform);
+    else if (rt_gdal.GDALGetGCPCount(from) > 0)
+        rt_gdal.GDALSetGCPs2(to, rt_gdal.GDALGetGCPCount(from), rt_gdal.GDALGetGCPs(from),
+                             rt_gdal.GDALGetGCPSpatialRef(from));
+    char **rpc = rt_gdal.GDALGetMetadata(from, "RPC");
     if (rpc)
-        GDALSetMetadata(to, rpc, "RPC");
-    const char *meaning = GDALGetMetadataItem(from, GDALMD_AREA_OR_POINT, NULL);
+        rt_gdal.GDALSetMetadata(to, rpc, "RPC");
+    const char *meaning = rt_gdal.GDALGetMetadataItem(from, GDALMD_AREA_OR_POINT, NULL);
     if (meaning)
-        GDALSetMetadataItem(to, GDALMD_AREA_OR_POINT, meaning, NULL);
+        rt_gdal.GDALSetMetadataItem(to, GDALMD_AREA_OR_POINT, meaning, NULL);
 }
 
 /* The classes' names are metadata too, because a file may be parted from its .aux.xml. */
@@ -51,36 +49,36 @@ static void name_classes(GDALDatasetH dataset, const struct rt_palette *palette)
     for (int c = 0; c < palette->count; c++) {
         char key[24];
         snprintf(key, sizeof key, "CLASS_%d", c);
-        GDALSetMetadataItem(dataset, key, palette->classes[c].name, NULL);
+        rt_gdal.GDALSetMetadataItem(dataset, key, palette->classes[c].name, NULL);
     }
 }
 
 static void dress_labels(GDALDatasetH dataset, const struct rt_palette *palette, bool lacks)
 {
-    GDALRasterBandH band = GDALGetRasterBand(dataset, 1);
-    GDALColorTableH colours = GDALCreateColorTable(GPI_RGB);
+    GDALRasterBandH band = rt_gdal.GDALGetRasterBand(dataset, 1);
+    GDALColorTableH colours = rt_gdal.GDALCreateColorTable(GPI_RGB);
     char **names = NULL;
     for (int c = 0; c < palette->count; c++) {
         const uint8_t *rgb = palette->classes[c].rgb;
         const GDALColorEntry entry = {rgb[0], rgb[1], rgb[2], 255};
-        GDALSetColorEntry(colours, c, &entry);
-        names = CSLAddString(names, palette->classes[c].name);
+        rt_gdal.GDALSetColorEntry(colours, c, &entry);
+        names = rt_gdal.CSLAddString(names, palette->classes[c].name);
     }
-    GDALSetRasterColorTable(band, colours);
-    GDALSetRasterCategoryNames(band, names);
+    rt_gdal.GDALSetRasterColorTable(band, colours);
+    rt_gdal.GDALSetRasterCategoryNames(band, names);
     if (lacks)
-        GDALSetRasterNoDataValue(band, RT_LABEL_IGNORE);
-    GDALDestroyColorTable(colours);
-    CSLDestroy(names);
+        rt_gdal.GDALSetRasterNoDataValue(band, RT_LABEL_IGNORE);
+    rt_gdal.GDALDestroyColorTable(colours);
+    rt_gdal.CSLDestroy(names);
 }
 
 static void dress_probabilities(GDALDatasetH dataset, const struct rt_palette *palette, bool lacks)
 {
     for (int c = 0; c < palette->count; c++) {
-        GDALRasterBandH band = GDALGetRasterBand(dataset, c + 1);
-        GDALSetDescription(band, palette->classes[c].name);
+        GDALRasterBandH band = rt_gdal.GDALGetRasterBand(dataset, c + 1);
+        rt_gdal.GDALSetDescription(band, palette->classes[c].name);
         if (lacks)
-            GDALSetRasterNoDataValue(band, (double)NAN);
+            rt_gdal.GDALSetRasterNoDataValue(band, (double)NAN);
     }
 }
 
@@ -95,9 +93,9 @@ static rt_status create_dataset(struct rt_raster_output *output)
     struct rt_gdal_ear ear;
     rt_status status = RT_OK;
     rt_gdal_begin(&ear);
-    output->dataset =
-        GDALCreate(GDALGetDriverByName("GTiff"), output->temporary, o->width, o->height,
-                   output->bands, output->type, (CSLConstList)(o->probabilities ? floats : labels));
+    output->dataset = rt_gdal.GDALCreate(rt_gdal.GDALGetDriverByName("GTiff"), output->temporary,
+                                         o->width, o->height, output->bands, output->type,
+                                         (CSLConstList)(o->probabilities ? floats : labels));
     if (!output->dataset)
         RT_TRY(fail_write(output, &ear));
     if (o->like)
@@ -120,6 +118,7 @@ rt_status rt_raster_create(struct rt_raster_output **created,
     rt_status status = RT_OK;
     struct rt_raster_output *output = NULL;
     *created = NULL;
+    RT_TRY(rt_gdal_need(options->path));
     RT_TRY(rt_alloc(&output, 1, sizeof *output));
     output->options = *options;
     output->options.path = NULL;
@@ -152,9 +151,10 @@ static rt_status flush(struct rt_raster_output *output)
     rt_status status = RT_OK;
     rt_gdal_begin(&ear);
     for (int b = 0; b < output->bands; b++)
-        if (GDALRasterIO(GDALGetRasterBand(output->dataset, b + 1), GF_Write, 0, output->written,
-                         width, output->held, output->rows + (size_t)b * plane, width, output->held,
-                         output->type, 0, 0) != CE_None ||
+        if (rt_gdal.GDALRasterIO(rt_gdal.GDALGetRasterBand(output->dataset, b + 1), GF_Write, 0,
+                                 output->written, width, output->held,
+                                 output->rows + (size_t)b * plane, width, output->held,
+                                 output->type, 0, 0) != CE_None ||
             ear.failed)
             RT_TRY(fail_write(output, &ear));
     output->written += output->held;
@@ -213,15 +213,15 @@ static rt_status optimise(struct rt_raster_output *output, struct rt_gdal_ear *e
     GDALDatasetH from = NULL, to = NULL;
     char *optimised = NULL;
     RT_TRY(rt_format(&optimised, "%s.%ld.cog.tmp", output->path, (long)getpid()));
-    from = GDALOpenEx(output->temporary, GDAL_OF_RASTER, NULL, NULL, NULL);
+    from = rt_gdal.GDALOpenEx(output->temporary, GDAL_OF_RASTER, NULL, NULL, NULL);
     if (from)
-        to = GDALCreateCopy(GDALGetDriverByName("COG"), optimised, from, FALSE,
-                            (CSLConstList)(output->options.probabilities ? floats : labels), NULL,
-                            NULL);
+        to = rt_gdal.GDALCreateCopy(rt_gdal.GDALGetDriverByName("COG"), optimised, from, FALSE,
+                                    (CSLConstList)(output->options.probabilities ? floats : labels),
+                                    NULL, NULL);
     if (to)
-        GDALClose(to);
+        rt_gdal.GDALClose(to);
     if (from)
-        GDALClose(from);
+        rt_gdal.GDALClose(from);
     remove_with_companions(output->temporary);
     free(output->temporary);
     output->temporary = optimised;
@@ -242,7 +242,7 @@ rt_status rt_raster_complete(struct rt_raster_output *output)
                        output->options.path, output->written + output->held,
                        output->options.height);
     rt_gdal_begin(&ear);
-    GDALClose(output->dataset);
+    rt_gdal.GDALClose(output->dataset);
     output->dataset = NULL;
     if (ear.failed)
         RT_TRY(fail_write(output, &ear));
@@ -289,7 +289,7 @@ void rt_raster_destroy(struct rt_raster_output *output)
         return;
     rt_gdal_begin(&ear);
     if (output->dataset)
-        GDALClose(output->dataset);
+        rt_gdal.GDALClose(output->dataset);
     rt_gdal_end();
     if (output->temporary)
         remove_with_companions(output->temporary);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/memory.h"
 #include "model/model.h"
 
@@ -30,6 +31,14 @@ bool rt_file_begins(const char *path, const void *bytes, size_t size)
     bool begins = fread(head, 1, size, file) == size && memcmp(head, bytes, size) == 0;
     fclose(file);
     return begins;
+}
+
+const struct rt_format *rt_format_of(const char *path)
+{
+    int i = 0;
+    while (rt_formats[i] && !rt_formats[i]->recognise(path))
+        i++;
+    return rt_formats[i];
 }
 
 /* --- import --------------------------------------------------------------------------------- */
@@ -170,6 +179,11 @@ static bool is_pickled(const char *path)
 static rt_status fail_unrecognised(const char *path)
 {
     char list[256];
+    if (rt_path_is_folder(path))
+        return rt_fail(RT_ERROR_FORMAT,
+                       "cannot import %s: it is a folder; in Keras, save the model as one file: "
+                       "model.save(\"model.h5\")",
+                       path);
     FILE *file = fopen(path, "rb");
     if (!file)
         return rt_fail(RT_ERROR_IO, "cannot read %s: %s", path, strerror(errno));
@@ -199,21 +213,20 @@ static rt_status fail_missing(const struct rt_format *format, const char *what, 
 rt_status rt_model_import(struct rt_model **model, struct rt_device *device, const char *path,
                           const struct rt_import_options *options)
 {
+    const struct rt_format *format = rt_format_of(path);
     *model = NULL;
-    for (int i = 0; rt_formats[i]; i++)
-        if (rt_formats[i]->recognise(path))
-            return rt_formats[i]->import ? rt_formats[i]->import(model, device, path, options)
-                                         : fail_missing(rt_formats[i], "import", path);
-    return fail_unrecognised(path);
+    if (!format)
+        return fail_unrecognised(path);
+    return format->import ? format->import(model, device, path, options)
+                          : fail_missing(format, "import", path);
 }
 
 rt_status rt_model_open(struct rt_model **model, struct rt_device *device, const char *path,
                         const struct rt_import_options *options)
 {
-    for (int i = 0; rt_formats[i]; i++)
-        if (rt_formats[i] != &rt_format_torch && rt_formats[i]->recognise(path))
-            return rt_model_import(model, device, path, options);
-    return rt_model_load(model, device, path);
+    const struct rt_format *format = rt_format_of(path);
+    return format && format != &rt_format_torch ? rt_model_import(model, device, path, options)
+                                                : rt_model_load(model, device, path);
 }
 
 /* --- export --------------------------------------------------------------------------------- */

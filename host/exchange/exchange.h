@@ -25,6 +25,9 @@ extern const struct rt_format rt_format_keras, rt_format_onnx, rt_format_torch;
 /* All of them; NULL at the end. */
 extern const struct rt_format *const rt_formats[];
 
+/* The one whose files begin as this; NULL: none, or there is no such file. */
+const struct rt_format *rt_format_of(const char *path);
+
 /* What a file was found to hold, beside its weights. */
 struct rt_import_found {
     const char *network;              /* "unet:16" */

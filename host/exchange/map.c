@@ -41,7 +41,7 @@ static rt_status read_line(struct rt_map *map, const char *path, char *text, int
     if (!equals || strchr(equals + 1, '='))
         return rt_fail(RT_ERROR_FORMAT, "line %d of the map %s is not THEIRS = OURS", number, path);
     *equals = 0;
-    const struct rt_map_line line = {number, trim(text), trim(equals + 1), false};
+    const struct rt_map_line line = {number, trim(text), trim(equals + 1), 0};
     if (!*line.theirs || !*line.ours)
         return rt_fail(RT_ERROR_FORMAT, "line %d of the map %s lacks one of its names", number,
                        path);
@@ -151,9 +151,9 @@ rt_status rt_map_name(struct rt_map *map, const char *name, char **ours)
         const char *rest = match(line->theirs, name, &stars);
         if (!rest)
             continue;
-        line->used = true;
-        return strcmp(line->ours, "-") == 0 ? rt_copy_text(ours, "-")
-                                            : fill(line->ours, &stars, rest, ours);
+        line->used++;
+        return strcmp(line->ours, RT_MAP_LEFT_OUT) == 0 ? rt_copy_text(ours, line->ours)
+                                                        : fill(line->ours, &stars, rest, ours);
     }
     return RT_OK;
 }

@@ -5,15 +5,16 @@
 #ifndef RT_EXCHANGE_MAP_H
 #define RT_EXCHANGE_MAP_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
 
+#define RT_MAP_LEFT_OUT "-"
+
 struct rt_map_line {
     int number; /* in the file, from 1 */
     const char *theirs, *ours;
-    bool used; /* some name fitted */
+    size_t used; /* the names that fitted */
 };
 
 struct rt_map {
@@ -26,8 +27,8 @@ struct rt_map {
 rt_status rt_map_read(struct rt_map *map, const char *path);
 void rt_map_finish(struct rt_map *map);
 
-/* The name's counterpart, released by free(); "-" where it is to be left out, NULL where no line
- * fits. Errors: MEMORY. */
+/* The name's counterpart, released by free(); RT_MAP_LEFT_OUT where it is to be left out, NULL
+ * where no line fits. Errors: MEMORY. */
 rt_status rt_map_name(struct rt_map *map, const char *name, char **ours);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "exchange/map.h"
 #include "exchange/tensors.h"
@@ -13,7 +14,7 @@
 #define METADATA_KEY "retort"
 #define FIRST ".down.0.0.weight"
 
-/* After the 8 bytes of its length, the header is a JSON object. */
+/* After the 8 bytes of its length, which is below 4 GiB, the header is a JSON object. */
 static bool recognise(const char *path)
 {
     char head[9];
@@ -21,7 +22,7 @@ static bool recognise(const char *path)
     size_t size = file ? fread(head, 1, sizeof head, file) : 0;
     if (file)
         fclose(file);
-    return size == sizeof head && head[8] == '{';
+    return size == sizeof head && memcmp(head + 4, "\0\0\0", 4) == 0 && head[8] == '{';
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -57,7 +58,7 @@ static rt_status name_tensors(struct rt_import_tensors *tensors, const struct rt
             RT_TRY(rt_map_name(map, entry->name, &mapped));
             name = mapped;
         }
-        if (!name || strcmp(name, "-") != 0)
+        if (!name || strcmp(name, RT_MAP_LEFT_OUT) != 0)
             RT_TRY(rt_import_add(tensors, entry->name, name, entry, NULL));
     }
 end:
@@ -116,12 +117,18 @@ static int count_classes(const struct rt_import_tensors *tensors)
     return classes <= RT_CLASSES_MAX ? (int)classes : 0;
 }
 
-static void list_unused(const struct rt_map *map, struct rt_problems *problems)
+/* What became of the map's lines. */
+static void check_map(const struct rt_map *map, const char *path, struct rt_problems *problems)
 {
-    for (size_t i = 0; i < map->count; i++)
-        if (!map->lines[i].used)
-            rt_problem(problems, "no tensor is called like line %d of the map, %s",
-                       map->lines[i].number, map->lines[i].theirs);
+    for (size_t i = 0; i < map->count; i++) {
+        const struct rt_map_line *line = &map->lines[i];
+        if (line->used == 0)
+            rt_problem(problems, "no tensor is called like line %d of the map, %s", line->number,
+                       line->theirs);
+        else if (strcmp(line->ours, RT_MAP_LEFT_OUT) == 0)
+            rt_info("%s: %s is left out, as line %d of the map says: %zu tensor%s", path,
+                    line->theirs, line->number, line->used, line->used > 1 ? "s" : "");
+    }
 }
 
 /* What the metadata tell, where retort wrote the file; *told is set then. */
@@ -179,7 +186,7 @@ static rt_status import(struct rt_model **model, struct rt_device *device, const
     if (options->map)
         RT_TRY(rt_map_read(&map, options->map));
     RT_TRY(name_tensors(&tensors, &file, options->map ? &map : NULL));
-    list_unused(&map, &problems);
+    check_map(&map, path, &problems);
     status = build(model, device, path, options, &file, &tensors, &problems);
 end:
     rt_import_tensors_finish(&tensors);

@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/word.h"
+#include "data/palette.h"
 
 static rt_status open_dataset(struct rt_dataset **dataset, const struct rt_dataset_options *options)
 {
@@ -146,6 +148,22 @@ static rt_status check_names(const struct rt_palette *its, const struct rt_palet
     return RT_OK;
 }
 
+/* A class that the data lacks by this name, but nearly has as another one. */
+static void doubt_names(const struct rt_palette *its, const struct rt_palette *ours,
+                        const char *who)
+{
+    char meant[RT_WORD_MEANT];
+    for (int i = 0; i < its->count; i++) {
+        const char *name = its->classes[i].name, *own = ours->classes[i].name,
+                   *closest = rt_palette_closest(ours, name);
+        if (closest && strcasecmp(closest, name) != 0 && strcmp(closest, own) != 0)
+            rt_warn(
+                "class %d of %s is %s, of the data %s%s Then give a palette with the classes in "
+                "the order of its outputs",
+                i, who, name, own, rt_word_meant(meant, "", closest));
+    }
+}
+
 rt_status rt_material_name_classes(const struct rt_material *material, struct rt_model *model,
                                    const char *who)
 {
@@ -154,7 +172,9 @@ rt_status rt_material_name_classes(const struct rt_material *material, struct rt
     if (strcmp(its->name, RT_PALETTE_UNTOLD) != 0 || its->count != ours->count)
         return rt_material_expect_classes(material, its, who);
     rt_status status = check_names(its, ours, who);
-    if (status == RT_OK)
-        rt_model_name_classes(model, ours);
-    return status;
+    if (status < 0)
+        return status;
+    doubt_names(its, ours, who);
+    rt_model_name_classes(model, ours);
+    return RT_OK;
 }

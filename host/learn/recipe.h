@@ -36,7 +36,8 @@ rt_status rt_material_expect_classes(const struct rt_material *material,
                                      const struct rt_palette *palette, const char *who);
 
 /* The same of a model, to which the data's are given where its file did not tell them: then the
- * number counts, and a name that it did tell must be that of the same class. Errors: ARGUMENT. */
+ * number counts, and a name that it did tell must be that of the same class; one that is nearly
+ * another's is warned of. Errors: ARGUMENT. */
 rt_status rt_material_name_classes(const struct rt_material *material, struct rt_model *model,
                                    const char *who);
 

@@ -53,21 +53,13 @@ static rt_status view_to_json(const struct rt_raster_view *view, json_t **value)
     *value = NULL;
     if (!bands[0] && !view->ranged)
         return RT_OK;
-    *value = json_object();
-    json_t *parts[2] = {bands[0] ? json_pack("{s:[i,i,i]}", "bands", bands[0], bands[1], bands[2])
-                                 : json_object(),
-                        view->ranged ? json_pack("{s:[f,f,f], s:[f,f,f]}", "low", low[0], low[1],
-                                                 low[2], "high", high[0], high[1], high[2])
-                                     : json_object()};
-    bool whole = true;
-    for (int i = 0; i < 2; i++) {
-        whole = whole && json_object_update(*value, parts[i]) == 0;
-        json_decref(parts[i]);
-    }
-    if (whole)
+    *value = rt_json_join(bands[0] ? json_pack("{s:[i,i,i]}", "bands", bands[0], bands[1], bands[2])
+                                   : json_object(),
+                          view->ranged ? json_pack("{s:[f,f,f], s:[f,f,f]}", "low", low[0], low[1],
+                                                   low[2], "high", high[0], high[1], high[2])
+                                       : json_object());
+    if (*value)
         return RT_OK;
-    json_decref(*value);
-    *value = NULL;
     return rt_fail(RT_ERROR_MEMORY, "cannot write the model's description: memory is short");
 }
 

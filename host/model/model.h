@@ -127,9 +127,4 @@ const struct rt_graph *rt_model_graph(const struct rt_model *model);
 /* The bytes of device memory that the plan and the slabs take. */
 size_t rt_model_planned_bytes(const struct rt_model *model);
 
-/* A model's info as JSON, as stored in files: *text released by free(), and back. Errors: ARGUMENT
- * (a text that is no UTF-8, a number that is not finite), FORMAT, MEMORY. */
-rt_status rt_model_info_write(const struct rt_model_info *info, char **text);
-rt_status rt_model_info_read(struct rt_model_info *info, const char *text);
-
 #endif

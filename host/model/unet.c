@@ -120,7 +120,8 @@ rt_status rt_unet_parse(struct rt_unet *unet, const char *text)
     RT_TRY(rt_copy_text(&copy, text));
     status = read_unet(unet, copy);
     if (status < 0 && rt_copy_text(&reason, rt_error_message()) == RT_OK)
-        rt_fail(status, "the network '%s' is not understood: %s; its form is " FORM, text, reason);
+        rt_fail(status, "the network '%s' is not understood: %s%s form is " FORM, text, reason,
+                strchr(reason, '?') ? " Its" : "; its");
 end:
     free(copy);
     free(reason);

@@ -152,12 +152,14 @@ static void put_unlabelled(const struct rt_report *report)
 
 /* --- cards ----------------------------------------------------------------------------------- */
 
-static void put_megabytes(FILE *page, double bytes)
+static void put_bytes(FILE *page, double bytes)
 {
-    if (bytes >= 0 && bytes < 1e18)
-        fprintf(page, "%.*f&nbsp;MB", bytes < 9.995e6 ? 2 : bytes < 99.95e6 ? 1 : 0, bytes / 1e6);
-    else
+    if (!(bytes >= 0 && bytes < 1e18))
         fputs("–", page);
+    else if (bytes < 99.95e3)
+        fprintf(page, "%.1f&nbsp;kB", bytes / 1e3);
+    else
+        fprintf(page, "%.*f&nbsp;MB", bytes < 9.995e6 ? 2 : bytes < 99.95e6 ? 1 : 0, bytes / 1e6);
 }
 
 static void put_milliseconds(FILE *page, double value)
@@ -197,11 +199,11 @@ static void put_card(const struct rt_report *report, const struct rt_subject *su
     else
         fputs("–</p><dl>", page);
     fputs("<div><dt>size</dt><dd>", page);
-    put_megabytes(page, rt_subject_number(subject, "bytes"));
+    put_bytes(page, rt_subject_number(subject, "bytes"));
     fputs("</dd></div><div><dt>time per image</dt><dd>", page);
     put_milliseconds(page, rt_subject_number(subject, "milliseconds_per_image"));
     fputs("</dd></div><div><dt>memory</dt><dd>", page);
-    put_megabytes(page, rt_subject_number(subject, "peak_device_bytes"));
+    put_bytes(page, rt_subject_number(subject, "peak_device_bytes"));
     fputs("</dd></div></dl></div>\n", page);
 }
 
@@ -244,24 +246,27 @@ static double training_bytes(const struct rt_subject *subject, const char *key)
     return most;
 }
 
-/* The rows: better is 1 where more is better, -1 where less is, 0 where neither is. */
+/* The rows: better is 1 where more is better, -1 where less is, 0 where neither is. What is the
+ * network's own is the same for all runs of one network; where it is measured, it differs by
+ * chance. */
 static const struct measure {
     const char *name, *key;
     double (*value)(const struct rt_subject *subject, const char *key);
     enum unit unit;
     int better;
+    bool of_network;
 } measures[] = {
-    {"mean IoU", "mean_iou", of_metrics, UNIT_SCORE, 1},
-    {"mean IoU, labelled classes", "mean_iou_labelled", of_metrics, UNIT_SCORE, 1},
-    {"accuracy", "accuracy", of_metrics, UNIT_SHARE, 1},
-    {"parameters", "parameters", of_metrics, UNIT_COUNT, -1},
-    {"size of the weights", "bytes", of_metrics, UNIT_BYTES, -1},
-    {"time per image", "milliseconds_per_image", of_metrics, UNIT_MILLISECONDS, -1},
-    {"images per second", "images_per_second", images_per_second, UNIT_COUNT, 1},
-    {"memory to predict", "peak_device_bytes", of_metrics, UNIT_BYTES, -1},
-    {"epochs trained", "epochs", epochs, UNIT_COUNT, 0},
-    {"time to train", "training_seconds", training_seconds, UNIT_SECONDS, 0},
-    {"memory to train", "training_peak_device_bytes", training_bytes, UNIT_BYTES, 0},
+    {"mean IoU", "mean_iou", of_metrics, UNIT_SCORE, 1, false},
+    {"mean IoU, labelled classes", "mean_iou_labelled", of_metrics, UNIT_SCORE, 1, false},
+    {"accuracy", "accuracy", of_metrics, UNIT_SHARE, 1, false},
+    {"parameters", "parameters", of_metrics, UNIT_COUNT, -1, true},
+    {"size of the weights", "bytes", of_metrics, UNIT_BYTES, -1, true},
+    {"time per image", "milliseconds_per_image", of_metrics, UNIT_MILLISECONDS, -1, true},
+    {"images per second", "images_per_second", images_per_second, UNIT_COUNT, 1, true},
+    {"memory to predict", "peak_device_bytes", of_metrics, UNIT_BYTES, -1, true},
+    {"epochs trained", "epochs", epochs, UNIT_COUNT, 0, false},
+    {"time to train", "training_seconds", training_seconds, UNIT_SECONDS, 0, false},
+    {"memory to train", "training_peak_device_bytes", training_bytes, UNIT_BYTES, 0, false},
 };
 
 static void put_value(FILE *page, double value, enum unit unit)
@@ -273,7 +278,7 @@ static void put_value(FILE *page, double value, enum unit unit)
     else if (unit == UNIT_COUNT)
         rt_html_count(page, value);
     else if (unit == UNIT_BYTES)
-        put_megabytes(page, value);
+        put_bytes(page, value);
     else if (unit == UNIT_SHARE)
         fprintf(page, "%.1f&nbsp;%%", 100 * value);
     else if (unit == UNIT_SCORE)
@@ -284,17 +289,36 @@ static void put_value(FILE *page, double value, enum unit unit)
         rt_html_duration(page, value);
 }
 
-/* Whether no other run does better, and one does worse. */
-static bool is_best(const struct rt_report *report, const struct measure *measure, double value)
+/* Whether a value is better than another: 1, or -1 where it is worse. */
+static int compare(const struct measure *measure, double value, double other)
 {
+    const double gain = measure->better * (value - other);
+    return (gain > 0) - (gain < 0);
+}
+
+/* Whether no other run does better, and one does worse; of what is the network's own, whether none
+ * of another network does, so that chance chooses none among the runs of one. */
+static bool is_best(const struct rt_report *report, const struct measure *measure,
+                    const struct rt_subject *subject)
+{
+    double best = measure->value(subject, measure->key);
     bool any_worse = false;
-    if (!isfinite(value))
+    if (!isfinite(best))
         return false;
+    for (size_t i = 0; measure->of_network && i < report->count; i++) {
+        const double twin = measure->value(&report->subjects[i], measure->key);
+        if (rt_subject_has_network_of(&report->subjects[i], subject) &&
+            compare(measure, twin, best) > 0)
+            best = twin;
+    }
     for (size_t i = 0; i < report->count; i++) {
-        double other = measure->value(&report->subjects[i], measure->key);
-        if (measure->better * (other - value) > 0)
+        if (measure->of_network && rt_subject_has_network_of(&report->subjects[i], subject))
+            continue;
+        const int other =
+            compare(measure, measure->value(&report->subjects[i], measure->key), best);
+        if (other > 0)
             return false;
-        any_worse = any_worse || measure->better * (other - value) < 0;
+        any_worse = any_worse || other < 0;
     }
     return any_worse;
 }
@@ -305,7 +329,8 @@ static void put_measure(const struct rt_report *report, const struct measure *me
     fprintf(page, "<tr><th scope=\"row\">%s</th>", measure->name);
     for (size_t i = 0; i < report->count; i++) {
         double value = measure->value(&report->subjects[i], measure->key);
-        fputs(is_best(report, measure, value) ? "<td class=\"best\">" : "<td>", page);
+        fputs(is_best(report, measure, &report->subjects[i]) ? "<td class=\"best\">" : "<td>",
+              page);
         put_value(page, value, measure->unit);
         fputs("</td>", page);
     }
@@ -334,14 +359,27 @@ end:
     return status;
 }
 
+static bool has_twins(const struct rt_report *report)
+{
+    for (size_t i = 0; i < report->count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (rt_subject_has_network_of(&report->subjects[i], &report->subjects[k]))
+                return true;
+    return false;
+}
+
 static rt_status put_comparison(const struct rt_report *report)
 {
     FILE *page = report->page;
     int length;
     fprintf(page,
             "<div class=\"wide\"><table class=\"comparison\" style=\"--runs:%zu\">\n"
-            "<caption>Judged on the held-out part of the data%s. ",
-            report->count, report->count > 1 ? "; the best of a row is bold" : "");
+            "<caption>Judged on the held-out part of the data%s.%s ",
+            report->count, report->count > 1 ? "; the best of a row is bold" : "",
+            has_twins(report)
+                ? " Runs of one network are as fast as each other: their times differ "
+                  "by the measurement alone."
+                : "");
     rt_status status = put_comparison_link(report);
     if (status < 0)
         return status;

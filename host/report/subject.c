@@ -79,17 +79,18 @@ static bool is_distilled(const struct rt_subject *subject)
     return json_array_size(json_object_get(subject->config, "teachers")) > 0;
 }
 
-static bool have_same_network(const struct rt_subject *a, const struct rt_subject *b)
+bool rt_subject_has_network_of(const struct rt_subject *subject, const struct rt_subject *other)
 {
-    return strcmp(rt_json_member_text(a->metrics, "network"),
-                  rt_json_member_text(b->metrics, "network")) == 0;
+    return strcmp(rt_json_member_text(subject->metrics, "network"),
+                  rt_json_member_text(other->metrics, "network")) == 0;
 }
 
 static bool has_network_of_distilled(const struct rt_report *report,
                                      const struct rt_subject *subject)
 {
     for (size_t i = 0; i < report->count; i++)
-        if (is_distilled(&report->subjects[i]) && have_same_network(&report->subjects[i], subject))
+        if (is_distilled(&report->subjects[i]) &&
+            rt_subject_has_network_of(&report->subjects[i], subject))
             return true;
     return false;
 }
@@ -208,7 +209,7 @@ const struct rt_subject *rt_report_twin(const struct rt_report *report,
         return &distilled[-1];
     for (size_t i = 0; i < report->count; i++)
         if (report->subjects[i].role == RT_ROLE_ALONE &&
-            have_same_network(&report->subjects[i], distilled))
+            rt_subject_has_network_of(&report->subjects[i], distilled))
             return &report->subjects[i];
     return NULL;
 }

@@ -53,6 +53,9 @@ double rt_subject_number(const struct rt_subject *subject, const char *name);
 /* The network without its options, as "unet:16" of "unet:16,depth=3", `length` bytes long. */
 const char *rt_subject_network(const struct rt_subject *subject, int *length);
 
+/* Whether both have one network, with all its options. */
+bool rt_subject_has_network_of(const struct rt_subject *subject, const struct rt_subject *other);
+
 /* The classes as the first run has them, RT_CLASSES_MAX at most, and how many there are. */
 size_t rt_report_classes(const struct rt_report *report);
 const char *rt_report_class(const struct rt_report *report, size_t class);

@@ -2,9 +2,9 @@
  * libretort that was built without GDAL has these functions too; those that return a status then
  * fail with UNSUPPORTED.
  *
- * GDAL is set up when the first raster is opened, for the whole process: its drivers and virtual
- * file systems that reach over a network or start programs are taken away from then on, because a
- * raster, as a VRT, may name other files. Those on this machine it may still name. */
+ * GDAL is loaded and set up when the first raster is opened, for the whole process: its drivers and
+ * virtual file systems that reach over a network or start programs are taken away from then on,
+ * because a raster, as a VRT, may name other files. Those on this machine it may still name. */
 #ifndef RETORT_RASTER_H
 #define RETORT_RASTER_H
 
@@ -18,7 +18,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-/* Whether this libretort was built with GDAL. */
+/* Whether this libretort was built with GDAL, which is not loaded by that. */
 bool rt_raster_available(void);
 
 /* --- reading ------------------------------------------------------------------------------ */
@@ -34,7 +34,7 @@ struct rt_raster_info {
 };
 
 /* Opens a file of this machine. Errors: IO (not a regular file), FORMAT (GDAL does not read it, or
- * no raster is in it), UNSUPPORTED (complex samples, too large), MEMORY. */
+ * no raster is in it), UNSUPPORTED (complex samples, too large; GDAL cannot be loaded), MEMORY. */
 rt_status rt_raster_open(struct rt_raster **raster, const char *path);
 void rt_raster_close(struct rt_raster *raster); /* takes NULL */
 
@@ -78,7 +78,7 @@ struct rt_raster_output_options {
 
 /* Starts a compressed GeoTIFF in tiles of 256 x 256, with the classes' names in its metadata and,
  * for labels, their colours as its colour table and their names as its categories (which GDAL keeps
- * in PATH.aux.xml). Errors: IO, MEMORY. */
+ * in PATH.aux.xml). Errors: IO, UNSUPPORTED (GDAL cannot be loaded), MEMORY. */
 rt_status rt_raster_create(struct rt_raster_output **output,
                            const struct rt_raster_output_options *options);
 

@@ -1,4 +1,5 @@
 """What the tests of import and export share: running retort, a test image, and what a model says of it."""
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,13 @@ def retort(*arguments, fails=None):
     run = subprocess.run([RETORT, *map(str, arguments)], capture_output=True, text=True)
     assert run.returncode == (fails or 0), (arguments, run.returncode, run.stdout, run.stderr)
     return run.stdout + run.stderr
+
+
+def told(*arguments):
+    """What it prints with --json, and nothing else."""
+    run = subprocess.run([RETORT, *map(str, arguments), "--json", "--quiet"], capture_output=True, text=True)
+    assert run.returncode == 0, (arguments, run.returncode, run.stdout, run.stderr)
+    return json.loads(run.stdout)
 
 
 def smooth_image(seed=5):

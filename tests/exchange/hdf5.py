@@ -18,7 +18,7 @@ except ImportError:
     print("skipped: this Python has no h5py")
     sys.exit(77)
 
-from answers import SIZE, answers, retort, same, smooth_image
+from answers import SIZE, answers, retort, same, smooth_image, told
 
 WIDTH, DEPTH, CLASSES = 3, 2, 4
 
@@ -145,8 +145,17 @@ def check_imports(folder):
                       "--scaling", "unit", "--patch", SIZE, "--force")
         assert "unet:3,depth=2, " in said, said
         same(what, answers(folder / "ours.safetensors", folder, pixels), expected)
-    retort("import", folder / "theirs.h5", "--out", folder / "ours.safetensors", "--scaling",
-           "unit", "--channels", "bgr", "--patch", SIZE, "--force")
+    what = told("import", folder / "theirs.h5", "--out", folder / "ours.safetensors", "--scaling",
+                "1,2,3/50,60,70", "--channels", "bgr", "--patch", SIZE, "--force")
+    assert what["scaling"] == {"mode": "data", "mean": [3, 2, 1], "deviation": [70, 60, 50]}, what
+    assert (what["file"], what["format"], what["channels"]) == (str(folder / "theirs.h5"), "keras", "bgr")
+    what = told("import", folder / "theirs.h5", "--out", folder / "ours.safetensors", "--scaling",
+                "unit", "--channels", "bgr", "--patch", SIZE, "--force")
+    assert what["model"] == str(folder / "ours.safetensors") and what["patch"] == SIZE, what
+    assert what["network"] == "unet:3,depth=2", what
+    assert what["parameters"] == sum(k.size + b.size for _, k, b in layers), what
+    assert [c["name"] for c in what["palette"]["classes"]] == ["class %d" % i for i in range(CLASSES)]
+    assert "does not tell its classes" in what["warnings"][0] and len(what["warnings"]) == 1, what
     same("bgr", answers(folder / "ours.safetensors", folder, pixels[:, :, ::-1].copy()), expected)
 
 
@@ -277,7 +286,10 @@ def check_exports(folder):
     retort("import", folder / "theirs.h5", "--out", folder / "ours.safetensors", "--scaling",
            "128,128,128/50,60,70", "--patch", SIZE, "--force")
     for way in ("away.h5", "away.weights.h5"):
-        retort("export", folder / "ours.safetensors", "--keras", folder / way)
+        what = told("export", folder / "ours.safetensors", "--keras", folder / way)
+        assert what["files"] == [{"format": "keras", "file": str(folder / way)}], what
+        assert what["scaling"] == {"mode": "data", "mean": [128] * 3, "deviation": [50, 60, 70]}, what
+        assert what["channels"] == "rgb" and what["warnings"] == [], what
         with h5py.File(folder / way) as file:
             new = way.endswith(".weights.h5")
             root = file["layers" if new else "model_weights"]

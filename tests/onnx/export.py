@@ -181,7 +181,13 @@ def as_deepness_does(path, images):
 def deepness_takes_it():
     with tempfile.TemporaryDirectory() as folder:
         model = draw(folder, "unet:4,depth=2", "data")
-        path = export(model, "qgis.onnx", "--deepness", "--resolution", "0.3")
+        path = model.parent / "qgis.onnx"
+        said, error = run(RETORT, "export", model, "--onnx", path, "--deepness", "--resolution", "0.3",
+                          "--json")
+        told = json.loads(said)
+        assert told["model"] == str(model) and told["warnings"] == [] and not error, (told, error)
+        assert told["files"] == [{"format": "onnx", "file": str(path), "logits": False, "deepness": True,
+                                  "tile": 64, "resolution": 0.3}], told
         images = numpy.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), numpy.uint8)
         got, values = as_deepness_does(path, images)
         expected = session(export(model, "model.onnx")).run(None, {"image": from_0_to_1(images)})[0]
@@ -190,6 +196,7 @@ def deepness_takes_it():
         assert values["seg_small_segment"] == 0 and 0 < values["tiles_overlap"] < 50
         assert values["class_names"]["4"] == "Water"
         assert values["class_colors"]["4"] == "#E2A929"
+        assert values["retort"]["palette"] == told["palette"]
         assert values["retort"]["network"] == "unet:4,depth=2"
 
 

@@ -195,8 +195,15 @@ def what_retort_exports_comes_back():
             run(DUMP, "create", first, network, scaling)
             for options in ((), ("--logits",)):
                 run(RETORT, "export", first, "--onnx", path, "--force", *options)
-                run(RETORT, "import", path, "--out", back, "--force")
+                said, error = run(RETORT, "import", path, "--out", back, "--force", "--json")
                 assert tensors(first) == tensors(back), network
+                told = json.loads(said)
+                assert (told["file"], told["format"], told["model"]) == (str(path), "onnx", str(back))
+                own = json.loads(tensors(back)[1]["retort"])
+                assert all(told[key] == own[key] for key in ("network", "patch", "palette")), told
+                # What is said to people is told, too: that the softmax is not taken.
+                assert error == "".join("retort: %s\n" % line for line in told["warnings"]), error
+                assert len(told["warnings"]) == (not options), told
 
 
 def others_unets_are_found():
@@ -276,12 +283,32 @@ def what_cannot_be_used_is_said():
         refused(folder / "cut.onnx", "damaged or cut off")
 
 
+def classes_are_compared_by_their_names():
+    """Those that a file tells without their colours."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        own = ["Building", "Land", "Road", "Vegetation", "Water", "Unlabeled"]
+
+        def said_of(names, status=0):
+            n = Network(seed=12)
+            path = n.save(folder / "named.onnx", n.conv(n.x, CLASSES),
+                          tiles_size="64",
+                          class_names=json.dumps({str(i): name for i, name in enumerate(names)}))
+            return run(RETORT, "eval", "--model", path, "--data", "synth:1", "--split", "patch",
+                       "--scaling", "unit", "--out", folder / "verdict", status=status)[1]
+
+        assert "warning" not in said_of([name.upper() for name in own])
+        assert "warning" not in said_of(["buildings", "soil", "roads", *own[3:]])
+        said = said_of(["Land", "Building", *own[2:]], status=2)
+        assert "class 0 of the model is Land, of the data class 1" in said, said
+        said = said_of(["soil", "Buildigns", *own[2:]])
+        assert "class 1 of the model is Buildigns, of the data Land; did you mean Building? Then" in said, said
+
+
 def a_student_learns_from_a_residual_teacher():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         n = Network(seed=11)
-        names = {str(i): name for i, name in enumerate(
-            ("Unlabeled", "Building", "Road", "Vegetation", "Water", "Land"))}
         teacher = n.save(folder / "teacher.onnx", residual(n, width=4))
         data = ("--data", "synth:4", "--split", "patch")
         options = (*data, "--patch", "64", "--model", "unet:2,depth=1", "--epochs", "1", "--batch", "8",
@@ -303,7 +330,6 @@ def a_student_learns_from_a_residual_teacher():
         photo = next(pathlib.Path(__file__).parent.parent.glob("fuzz/corpus/jpeg/baseline"))
         run(RETORT, "predict", "--model", teacher, "--scaling", "unit", "--out", folder / "masks", photo)
         assert list((folder / "masks").glob("*.png"))
-        del names
 
 
 checks.main([
@@ -318,5 +344,6 @@ checks.main([
     others_unets_are_found,
     all_that_is_not_supported_is_named,
     what_cannot_be_used_is_said,
+    classes_are_compared_by_their_names,
     a_student_learns_from_a_residual_teacher,
 ])

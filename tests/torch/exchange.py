@@ -20,7 +20,7 @@ except ImportError:
 from network import Network, read_safetensors, write_safetensors
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "exchange"))
-from answers import SIZE, answers, patch_scaled, retort, same, smooth_image
+from answers import SIZE, answers, patch_scaled, retort, same, smooth_image, told
 
 CLASSES = 5
 
@@ -98,8 +98,16 @@ def check_imports(folder):
     same("prefixed, imagenet, bgr", answers(ours, folder, pixels), softmax_of(model, imagenet(x.flip(0))))
     model = network(2, skip_first=True)
     (folder / "map").write_text(MILESIAL)
-    imported(folder, rename(model.state_dict()), "--scaling", "patch", "--map", folder / "map",
-             "--concat", "skip-first")
+    said = imported(folder, rename(model.state_dict()), "--scaling", "patch", "--map", folder / "map",
+                    "--concat", "skip-first")
+    left = "theirs.safetensors: aux is left out, as line 8 of the map says: 1 tensor"
+    assert "retort: %s/%s\n" % (folder, left) in said, said
+    what = told("import", folder / "theirs.safetensors", "--out", ours, "--force", "--scaling", "patch",
+                "--map", folder / "map", "--concat", "skip-first", "--patch", SIZE)
+    assert (what["file"], what["format"]) == (str(folder / "theirs.safetensors"), "torch"), what
+    assert what["scaling"]["mode"] == "patch" and what["channels"] == "rgb", what
+    assert what["parameters"] == sum(p.numel() for p in model.parameters()), what
+    assert what["warnings"][0] == "%s/%s" % (folder, left) and len(what["warnings"]) == 2, what
     same("renamed, patch, skip first", answers(ours, folder, pixels), softmax_of(model, planes(patch_scaled(pixels.astype("float32")))))
     model = network(3, norm=True)
     imported(folder, model.state_dict(), "--scaling", "symmetric")
@@ -147,8 +155,10 @@ def check_exports(folder):
     for options in ({}, {"norm": True, "bias": False}):
         model = network(6, **options)
         imported(folder, model.state_dict(), "--scaling", "unit")
-        retort("export", folder / "ours.safetensors", "--torch", folder / "away.safetensors",
-               "--force")
+        what = told("export", folder / "ours.safetensors", "--torch", folder / "away.safetensors",
+                    "--force")
+        assert what["files"] == [{"format": "torch", "file": str(folder / "away.safetensors")}], what
+        assert what["parameters"] == sum(p.numel() for p in model.parameters()), what
         back = network(7, **options)
         state = read_safetensors(folder / "away.safetensors")
         for name, tensor in back.state_dict().items():
