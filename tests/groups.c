@@ -51,7 +51,7 @@ static void restrict_device(struct rt_device *device, const struct limits *limit
 /* Forward and backward; what they wrote, `size` floats in all, released by free(). */
 static float *convolve(struct rt_device *device, int kernel, size_t *size)
 {
-    const struct rt_conv2d a = {20, kernel, 1, true, {true, 0.2f}};
+    const struct rt_conv2d a = {20, kernel, 1, true, {true, 0.2f}, 1};
     /* Parameters are contiguous. */
     const struct rt_shape x = {2, 18, 13, 37}, y = {2, 20, 13, 37},
                           w = {1, 1, 1, 20 * 18 * kernel * kernel}, bias = {1, 1, 1, 20};

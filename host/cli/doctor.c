@@ -37,7 +37,7 @@ static bool is_general(const struct doctor *doctor, const struct rt_check *check
     const enum rt_conv2d_part part = (enum rt_conv2d_part)part_of(check);
     const struct rt_shape x = {1, 16, 64, 64};
     for (int kernel = 1; kernel <= 3; kernel += 2) {
-        const struct rt_conv2d a = {16, kernel, 1, true, {0}};
+        const struct rt_conv2d a = {.channels = 16, .kernel = kernel, .stride = 1, .bias = true};
         if (!variant->supports(doctor->device, &a, x, part))
             return false;
     }

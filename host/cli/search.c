@@ -62,8 +62,8 @@ rt_status search_add_model(struct search *search, struct rt_model *model, bool t
     size_t count = 0;
     RT_TRY(rt_model_calls(model, 1, patch, patch, &calls, &count));
     for (size_t i = 0; i < count; i++) {
-        if (calls[i].op != &rt_op_conv2d)
-            continue;
+        if (calls[i].op != &rt_op_conv2d || rt_conv2d_groups(calls[i].attributes) > 1)
+            continue; /* there is one way for groups of channels */
         RT_TRY(add_part(search, &calls[i], RT_CONV2D_FORWARD));
         if (training && calls[i].backward)
             RT_TRY(add_part(search, &calls[i], RT_CONV2D_BACKWARD_WEIGHTS));

@@ -149,6 +149,10 @@ static rt_status turn_channels(const struct rt_onnx_reading *r, float *values)
                            "%s cannot take its channels as BGR: more than convolutions read them",
                            r->path);
         const struct rt_graph_parameter *p = &parameters[node.first_parameter];
+        if (p->parameter.shape.c != 3)
+            return rt_fail(RT_ERROR_UNSUPPORTED,
+                           "%s cannot take its channels as BGR: the node %s reads them in groups",
+                           r->path, node.name);
         const size_t plane = (size_t)p->parameter.shape.h * (size_t)p->parameter.shape.w;
         for (size_t o = 0; o < (size_t)p->parameter.shape.n; o++)
             for (size_t k = 0; k < plane; k++) {

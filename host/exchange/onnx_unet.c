@@ -26,8 +26,8 @@ static bool same_conv(const struct rt_graph_node *a, const struct rt_graph_node 
 {
     const struct rt_conv2d *theirs = a->attributes, *ours = b->attributes;
     return theirs->channels == ours->channels && theirs->kernel == ours->kernel &&
-           theirs->stride == ours->stride && (theirs->bias || !ours->bias) &&
-           theirs->activation.relu == ours->activation.relu;
+           theirs->stride == ours->stride && rt_conv2d_groups(theirs) == 1 &&
+           (theirs->bias || !ours->bias) && theirs->activation.relu == ours->activation.relu;
 }
 
 static bool same_transpose(const struct rt_graph_node *a, const struct rt_graph_node *b)

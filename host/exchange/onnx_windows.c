@@ -117,15 +117,17 @@ static rt_status add_convolution(struct rt_onnx_reading *r, const Onnx__NodeProt
 {
     const struct rt_onnx_constant *w = filters_of(r, node), *bias = rt_onnx_numbers_in(r, node, 2);
     const bool always = op == &rt_op_conv_transpose2d;
+    const int groups = always ? 1 : rt_conv2d_groups(attributes);
     struct rt_onnx_image x, y;
     bool ready, added;
     rt_status status = RT_OK;
     RT_TRY(rt_onnx_image_in(r, node, 0, &x, &ready));
     if (!ready)
         return RT_OK;
-    if (w->shape[always ? 0 : 1] != (size_t)x.shape.c)
-        return rt_onnx_problem(r, node, "its filters are for %zu channels, its input has %d",
-                               w->shape[always ? 0 : 1], x.shape.c);
+    if (x.shape.c % groups != 0 || w->shape[always ? 0 : 1] != (size_t)(x.shape.c / groups))
+        return rt_onnx_problem(r, node,
+                               "its filters are for %d groups of %zu channels, its input has %d",
+                               groups, w->shape[always ? 0 : 1], x.shape.c);
     RT_TRY(rt_onnx_add_op(r, node, op, attributes, &x, &y, &added));
     if (!added)
         return RT_OK;
@@ -151,9 +153,9 @@ rt_status rt_onnx_conv(struct rt_onnx_reading *r, const Onnx__NodeProto *node)
     RT_TRY(read_window(r, node, w->shape + 2, &window, &fits));
     if (!fits)
         return RT_OK;
-    if (group != 1)
-        return rt_onnx_problem(r, node, "group is %lld%s: only 1 is supported", (long long)group,
-                               group == (int64_t)w->shape[0] ? ", depth-wise" : "");
+    if (group < 1 || group > (int64_t)w->shape[0])
+        return rt_onnx_problem(r, node, "group is %lld, for %zu filters", (long long)group,
+                               w->shape[0]);
     if (window.kernel % 2 == 0 || window.stride > 2 || window.pad != window.kernel / 2)
         return rt_onnx_problem(r, node,
                                "a %d x %d filter with strides %d and pads %d: only odd "
@@ -163,7 +165,8 @@ rt_status rt_onnx_conv(struct rt_onnx_reading *r, const Onnx__NodeProto *node)
     struct rt_conv2d a = {.channels = (int)w->shape[0],
                           .kernel = window.kernel,
                           .stride = window.stride,
-                          .bias = bias != NULL};
+                          .bias = bias != NULL,
+                          .groups = (int)group};
     a.activation.relu = rt_onnx_relu_follows(r, &out);
     status = add_convolution(r, node, &rt_op_conv2d, &a, window.stride - 1, out);
 end:

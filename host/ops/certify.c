@@ -156,13 +156,15 @@ static const struct {
     struct rt_shape x;
     struct rt_conv2d attributes;
 } convolutions[] = {
-    {{1, 1, 1, 1}, {1, 3, 1, true, {.relu = true}}},
-    {{2, 3, 9, 21}, {6, 3, 1, true, {true, 0.2f}}},
-    {{1, 18, 14, 38}, {20, 3, 1, true, {.relu = true}}},
-    {{2, 16, 8, 16}, {16, 3, 1, true, {true, 0.2f}}},
-    {{2, 16, 9, 11}, {6, 1, 1, true, {0}}},
-    {{1, 3, 12, 19}, {5, 5, 2, true, {.relu = true}}},
-    {{1, 3, 13, 18}, {4, 7, 2, true, {.relu = true}}},
+    {{1, 1, 1, 1}, {1, 3, 1, true, {.relu = true}, 1}},
+    {{2, 3, 9, 21}, {6, 3, 1, true, {true, 0.2f}, 1}},
+    {{1, 18, 14, 38}, {20, 3, 1, true, {.relu = true}, 1}},
+    {{2, 16, 8, 16}, {16, 3, 1, true, {true, 0.2f}, 1}},
+    {{2, 16, 9, 11}, {6, 1, 1, true, {0}, 1}},
+    {{1, 3, 12, 19}, {5, 5, 2, true, {.relu = true}, 1}},
+    {{1, 3, 13, 18}, {4, 7, 2, true, {.relu = true}, 1}},
+    {{2, 6, 9, 37}, {6, 3, 1, true, {true, 0.2f}, 6}},
+    {{1, 6, 12, 19}, {9, 5, 2, true, {.relu = true}, 3}},
 };
 
 /* The part that begins a check's name. */

@@ -4,8 +4,9 @@
 #include "ops/certify.h"
 #include "ops/conv2d.h"
 
-static const struct rt_conv2d wide = {20, 3, 1, true, {true, 0.2f}}, narrow = {2, 3, 1, true, {0}},
-                              head = {6, 1, 1, true, {0}};
+static const struct rt_conv2d wide = {20, 3, 1, true, {true, 0.2f}, 1},
+                              narrow = {2, 3, 1, true, {0}, 1}, head = {6, 1, 1, true, {0}, 1},
+                              grouped = {8, 3, 2, true, {true, 0.2f}, 4};
 static const struct rt_conv_transpose2d transposed = {5};
 static const struct rt_batch_norm norm = {0.1f, 1e-3f, {true, 0.2f}};
 static const struct rt_pool average = {.mode = RT_POOL_AVERAGE},
@@ -28,6 +29,7 @@ static const struct {
     {"Winograd's convolution", &rt_op_conv2d, &wide, {2, 18, 14, 38}, 0xa94e75d62dbac9c6},
     {"direct convolution", &rt_op_conv2d, &narrow, {2, 3, 9, 21}, 0x4f23d6a671d85f5e},
     {"1x1 convolution", &rt_op_conv2d, &head, {2, 16, 9, 11}, 0x59c530babe328a9a},
+    {"convolution of groups", &rt_op_conv2d, &grouped, {2, 12, 9, 37}, 0x1c033075486b90b0},
     {"transposed convolution",
      &rt_op_conv_transpose2d,
      &transposed,

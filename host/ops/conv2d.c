@@ -1,6 +1,9 @@
 #include "ops/conv2d.h"
 #include "ops/reference.h"
 
+/* What two vectors of 16, from half of it beyond a row on, may reach of RT_TENSOR_GUARD. */
+#define KERNEL_MAX 63
+
 /* The variants that each setting of rt_device_set_conv allows; the first that is usable is taken.
  */
 static const struct rt_conv2d_variant *const choices[][4] = {
@@ -64,11 +67,17 @@ static rt_status run(const struct rt_op_call *call, enum rt_conv2d_part part)
 static rt_status infer(const void *attributes, const struct rt_shape *x, struct rt_shape *y)
 {
     const struct rt_conv2d *a = attributes;
-    if (a->channels < 1 || a->kernel < 1 || a->kernel % 2 == 0 || a->stride < 1 || a->stride > 2)
+    if (a->channels < 1 || a->kernel < 1 || a->kernel > KERNEL_MAX || a->kernel % 2 == 0 ||
+        a->stride < 1 || a->stride > 2)
         return rt_fail(RT_ERROR_ARGUMENT,
-                       "a convolution has at least one channel, an odd kernel and stride 1 or 2, "
-                       "not %d, %d and %d",
-                       a->channels, a->kernel, a->stride);
+                       "a convolution has at least one channel, an odd kernel of at most %d and "
+                       "stride 1 or 2, not %d, %d and %d",
+                       KERNEL_MAX, a->channels, a->kernel, a->stride);
+    const int groups = rt_conv2d_groups(a);
+    if (a->groups < 0 || x->c % groups != 0 || a->channels % groups != 0)
+        return rt_fail(RT_ERROR_ARGUMENT,
+                       "a convolution of %d channels to %d cannot have them in %d groups", x->c,
+                       a->channels, a->groups);
     if (a->activation.dropout > 0 && !a->activation.relu)
         return rt_fail(RT_ERROR_ARGUMENT, "dropout in a convolution follows its ReLU");
     *y = (struct rt_shape){x->n, a->channels, (x->h - 1) / a->stride + 1,
@@ -80,9 +89,10 @@ static int parameters(const void *attributes, const struct rt_shape *x,
                       struct rt_parameter *parameters)
 {
     const struct rt_conv2d *a = attributes;
+    const int inputs = x->c / rt_conv2d_groups(a);
     parameters[0] = (struct rt_parameter){.name = "weight",
-                                          .shape = {a->channels, x->c, a->kernel, a->kernel},
-                                          .fan_in = x->c * a->kernel * a->kernel,
+                                          .shape = {a->channels, inputs, a->kernel, a->kernel},
+                                          .fan_in = inputs * a->kernel * a->kernel,
                                           .trained = true};
     parameters[1] =
         (struct rt_parameter){.name = "bias", .shape = {1, a->channels, 1, 1}, .trained = true};
@@ -156,7 +166,7 @@ static struct rt_cost cost(const void *attributes, const struct rt_shape *x,
     if (infer(attributes, x, &y) < 0)
         return cost;
     double in = (double)rt_shape_size(*x), out = (double)rt_shape_size(y);
-    double taps = (double)a->kernel * a->kernel * x->c;
+    double taps = (double)a->kernel * a->kernel * x->c / rt_conv2d_groups(a);
     cost.flops = 2 * out * taps;
     cost.bytes = 4 * (in + out + taps * a->channels);
     if (direction == RT_BACKWARD) {

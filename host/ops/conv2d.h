@@ -32,7 +32,7 @@ struct rt_conv2d_variant {
 };
 
 extern const struct rt_conv2d_variant rt_conv2d_direct, /* register tiles; stride 1 */
-    rt_conv2d_plain,                                    /* any stride */
+    rt_conv2d_plain,                                    /* any stride, groups of channels */
     rt_conv2d_gemm,                                     /* products of matrices; any stride */
     rt_conv2d_winograd,                                 /* F(4x4, 3x3) in local memory; on CPUs */
     rt_conv2d_winograd_plain, /* the same bits in exact mode, which alone takes it; anywhere */

@@ -23,7 +23,7 @@ static bool supports(const struct rt_device *device, const struct rt_conv2d *att
     (void)device;
     (void)x;
     (void)part;
-    return attributes->stride == 1;
+    return attributes->stride == 1 && rt_conv2d_groups(attributes) == 1;
 }
 
 static size_t weights_of(const struct rt_conv2d *a, struct rt_shape x)

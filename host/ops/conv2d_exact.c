@@ -9,7 +9,8 @@
  * added to sum j % 16, row after row; they are added as SUM in cl/common.cl does for 16. The
  * gradient is the sum of all chunks', from 0 in their order, image after image. With stride 2 an
  * image's is the sum of its rows', from 0 in their order, each of which starts from 0 and takes
- * column after column; and the gradient that of the images', likewise.
+ * column after column; and the gradient that of the images', likewise. So it is with groups of
+ * channels, which are convolved directly, whatever the stride.
  *
  * Winograd: F(4x4, 3x3) by the lines of cl/winograd_lines.cl, along columns first; products are
  * added, from 0, over the input channels in their order; then the bias, or 0, is added to the
@@ -30,7 +31,7 @@
 
 bool rt_conv2d_is_winograd(const struct rt_conv2d *a, struct rt_shape x, enum rt_conv2d_part part)
 {
-    return a->kernel == 3 && a->stride == 1 &&
+    return a->kernel == 3 && a->stride == 1 && rt_conv2d_groups(a) == 1 &&
            x.c * a->channels >= rt_conv2d_winograd.least_filters[part];
 }
 

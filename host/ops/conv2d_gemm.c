@@ -11,10 +11,9 @@ static bool supports(const struct rt_device *device, const struct rt_conv2d *att
                      struct rt_shape x, enum rt_conv2d_part part)
 {
     (void)device;
-    (void)attributes;
     (void)x;
     (void)part;
-    return true;
+    return rt_conv2d_groups(attributes) == 1;
 }
 
 /* A 1x1 filter's columns are the image itself. */

@@ -11,7 +11,7 @@ static bool supports(const struct rt_device *device, const struct rt_conv2d *a, 
     (void)x;
     if (part == RT_CONV2D_BACKWARD_WEIGHTS && rt_device_is_exact(device))
         return false; /* it has an order of its own */
-    return a->stride == 1 && a->kernel <= KERNEL_MAX;
+    return a->stride == 1 && a->kernel <= KERNEL_MAX && rt_conv2d_groups(a) == 1;
 }
 
 /* --- work-groups ---------------------------------------------------------------------------- */

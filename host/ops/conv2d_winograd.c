@@ -178,7 +178,7 @@ static struct weights_share share_weights(const struct rt_device *device, const 
 static bool supports(const struct rt_device *device, const struct rt_conv2d *a, struct rt_shape x,
                      enum rt_conv2d_part part)
 {
-    if (a->kernel != 3 || a->stride != 1 || !rt_device_is_cpu(device) ||
+    if (a->kernel != 3 || a->stride != 1 || rt_conv2d_groups(a) > 1 || !rt_device_is_cpu(device) ||
         rt_device_vector(device) < 4)
         return false;
     if (part == RT_CONV2D_BACKWARD_WEIGHTS)

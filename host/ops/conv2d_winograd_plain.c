@@ -14,7 +14,7 @@ static bool supports(const struct rt_device *device, const struct rt_conv2d *a, 
     (void)device;
     (void)x;
     (void)part;
-    return a->kernel == 3 && a->stride == 1;
+    return a->kernel == 3 && a->stride == 1 && rt_conv2d_groups(a) == 1;
 }
 
 static size_t tiles_across(struct rt_shape x)

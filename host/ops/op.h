@@ -85,7 +85,8 @@ struct rt_op {
     /* One element of the gradient by x, and by the first parameter [n, c, h, w], likewise, for
      * r->x, r->p and the gradient dz, by y before its activation; *magnitude is the sum of the
      * terms' absolute values. The former reads p and the image's dz alone, near the element; the
-     * latter channel n of dz and channel c of x alone, each given as the only one. NULL: what the
+     * latter channel n of dz and alone the channel of x that c stands for, each given as the only
+     * one. NULL: what the
      * backward pass computes is not looked at while a network trains. */
     double (*reference_data)(const struct rt_reference *r, const double *dz, struct rt_shape place,
                              double *magnitude);
@@ -118,7 +119,13 @@ struct rt_conv2d {
     int stride;   /* 1 or 2 */
     bool bias;
     struct rt_activation activation;
+    int groups; /* of channels, in and out, each of which is convolved by itself; 0: one */
 };
+
+static inline int rt_conv2d_groups(const struct rt_conv2d *conv)
+{
+    return conv->groups > 1 ? conv->groups : 1;
+}
 
 struct rt_conv_transpose2d { /* 2x2, stride 2, with bias: [n,c,h,w] -> [n,channels,2h,2w] */
     int channels;

@@ -413,13 +413,14 @@ static rt_status check_parameter(const struct rt_op *op, const struct rt_op_call
     const struct rt_shape place = {
         (int)rt_random_below(random, (uint32_t)w.n), (int)rt_random_below(random, (uint32_t)w.c),
         (int)rt_random_below(random, (uint32_t)w.h), (int)rt_random_below(random, (uint32_t)w.w)};
+    const int groups = x.c / w.c; /* of channels, each of which has its own share of the filters */
     double magnitude;
     float got;
     g.r.attributes = call->attributes;
     g.r.x_shape[0] = (struct rt_shape){x.n, 1, x.h, x.w};
     g.r.y_shape = (struct rt_shape){y.n, 1, y.h, y.w};
     RT_TRY(read_channel(&call->dy, place.n, &g.dz));
-    RT_TRY(read_channel(&call->x[0], place.c, &g.r.x[0]));
+    RT_TRY(read_channel(&call->x[0], place.n / (w.n / groups) * w.c + place.c, &g.r.x[0]));
     RT_TRY(read_element(&call->dp[0], place, &got));
     const double want = op->reference_parameter(&g.r, g.dz, place, &magnitude);
     /* Also of those that only other weights would multiply, at the edges. */

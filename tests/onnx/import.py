@@ -18,7 +18,7 @@ from onnx import helper
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent))
 import checks
 from checks import run
-from networks import CLASSES, Network, residual, unet
+from networks import CLASSES, Network, inverted_residual, residual, unet
 
 RETORT = os.environ["RETORT_PROGRAM"]
 DUMP = sys.argv[1]
@@ -79,6 +79,24 @@ def residual_networks_are_run():
         compare("residual, of BGR images", path, BGR="1", SCALING="1,2,3/50,60,70",
                 take=lambda images: ((images[..., ::-1] - [1, 2, 3]) / [50, 60, 70])
                 .transpose(0, 3, 1, 2))
+
+
+def groups_of_channels_are_run():
+    """Depth-wise convolutions of stride 1 and 2; other groups, with several filters a channel."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        n = Network(seed=12)
+        path = n.save(folder / "inverted.onnx", inverted_residual(n))
+        compare("inverted residuals", path, SCALING="unit")
+        n = Network(seed=13)
+        x = n.conv(n.x, 12, group=3)
+        x = n.relu(n.norm(n.conv(x, 24, kernel=5, stride=2, group=4)))
+        x = n.add("Sum", [x, n.conv(x, 24, kernel=7, group=24, bias=False)])
+        x = n.conv(n.twice(n.conv(x, 8, kernel=1, group=8)), CLASSES)
+        path = n.save(folder / "groups.onnx", x)
+        compare("groups", path, give=softmax, SCALING="unit")
+        refused(path, "cannot take its channels as BGR", "reads them in groups",
+                options=("--channels", "bgr", "--scaling", "unit"))
 
 
 def all_operators_are_run():
@@ -220,7 +238,9 @@ def all_that_is_not_supported_is_named():
         folder = pathlib.Path(folder)
         n = Network(seed=9)
         x = n.conv(n.x, 6, dilations=[2, 2], pads=[2] * 4)
-        y = n.conv(n.x, 6, group=3)
+        y = n.conv(n.x, 6)
+        node = n.nodes[-1]
+        node.attribute.append(helper.make_attribute("group", 2))
         y = n.add("Softplus", y)
         z = n.twice(n.pool(n.conv(n.x, 6)), mode="linear",
                     coordinate_transformation_mode="align_corners")
@@ -229,7 +249,7 @@ def all_that_is_not_supported_is_named():
         path = n.save(folder / "not.onnx", n.conv(n.concat(x, y, z, w), CLASSES))
         refused(path, "6 of its 10 nodes are not supported",
                 "Conv 'node/Conv_0': dilations are 2, 2",
-                "Conv 'node/Conv_1': group is 3: only 1",
+                "Conv 'node/Conv_1': its filters are for 2 groups of 3 channels, its input has 3",
                 "Softplus 'node/Softplus_2': this operator is not supported",
                 "Resize 'node/Resize_5': this mode", "align_corners",
                 "Conv 'node/Conv_6': pads differ from side to side",
@@ -314,6 +334,7 @@ def a_student_learns_from_a_residual_teacher():
 
 checks.main([
     residual_networks_are_run,
+    groups_of_channels_are_run,
     all_operators_are_run,
     shapes_may_be_computed,
     old_and_new_versions_are_read,

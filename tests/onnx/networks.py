@@ -34,7 +34,7 @@ class Network:
         """With pads of half the filter unless others are given."""
         inputs, pad = self.channels[x], kernel // 2
         shape = (channels, inputs // attributes.get("group", 1), kernel, kernel)
-        weights = self.random.normal(0, (1.5 / (inputs * kernel ** 2)) ** 0.5, shape)
+        weights = self.random.normal(0, (1.5 / (shape[1] * kernel ** 2)) ** 0.5, shape)
         names = [x, self.tensor(weights, dtype)]
         if bias:
             names.append(self.tensor(self.random.normal(0, 0.1, channels), dtype))
@@ -100,6 +100,34 @@ def residual(network, width=8):
         x = n.twice(x)
         x = n.concat(x, skip) if skip else x
         x = n.relu(n.norm(n.conv(x, width, bias=False)))
+    return n.add("Softmax", n.conv(x, CLASSES), axis=1)
+
+
+def inverted_residual(network, width=8, expansion=4):
+    """As MobileNetV2 encoders under a U-Net: narrow images, each block of which is widened, filtered
+    channel by channel and narrowed again, and added where it has the same shape."""
+    n = network
+
+    def relu6(x):
+        return n.add("Clip", [x, n.tensor(0.0), n.tensor(6.0)])
+
+    def block(x, channels, stride=1):
+        wide = expansion * n.channels[x]
+        y = relu6(n.norm(n.conv(x, wide, kernel=1, bias=False)))
+        y = relu6(n.norm(n.conv(y, wide, stride=stride, bias=False, group=wide)))
+        y = n.norm(n.conv(y, channels, kernel=1, bias=False))
+        return n.add("Add", [x, y]) if stride == 1 and channels == n.channels[x] else y
+
+    x = relu6(n.norm(n.conv(n.x, width, stride=2, bias=False)))
+    skips = [None, block(x, width)]
+    for channels in (2 * width, 3 * width):
+        x = block(block(skips[-1], channels, stride=2), channels)
+        skips.append(x)
+    x = skips.pop()
+    for skip in reversed(skips):
+        x = n.twice(x)
+        x = n.concat(x, skip) if skip else x
+        x = n.relu(n.conv(n.conv(x, n.channels[x], group=n.channels[x]), width, kernel=1))
     return n.add("Softmax", n.conv(x, CLASSES), axis=1)
 
 

@@ -1,18 +1,18 @@
 #include "ops/check.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const struct rt_activation none, relu = {.relu = true}, full = {true, 0.2f};
 
-static void check_as(enum rt_conv conv, struct rt_shape x, int channels, int kernel, int stride,
-                     bool bias, struct rt_activation activation)
+static void check_all(enum rt_conv conv, struct rt_shape x, struct rt_conv2d attributes)
 {
-    struct rt_conv2d attributes = {channels, kernel, stride, bias, activation};
     char name[128];
     snprintf(name, sizeof name,
-             "%dx%dx%dx%d to %d, kernel %d, stride %d, bias %d, relu %d %g, way %d", x.n, x.c, x.h,
-             x.w, channels, kernel, stride, bias, activation.relu, (double)activation.dropout,
-             (int)conv);
+             "%dx%dx%dx%d to %d, kernel %d, stride %d, bias %d, relu %d %g, groups %d, way %d", x.n,
+             x.c, x.h, x.w, attributes.channels, attributes.kernel, attributes.stride,
+             attributes.bias, attributes.activation.relu, (double)attributes.activation.dropout,
+             attributes.groups, (int)conv);
     for (int training = 0; training < 2; training++)
         check_op(&(struct op_case){.name = name,
                                    .op = &rt_op_conv2d,
@@ -20,6 +20,12 @@ static void check_as(enum rt_conv conv, struct rt_shape x, int channels, int ker
                                    .x = {x},
                                    .training = training,
                                    .conv = conv});
+}
+
+static void check_as(enum rt_conv conv, struct rt_shape x, int channels, int kernel, int stride,
+                     bool bias, struct rt_activation activation)
+{
+    check_all(conv, x, (struct rt_conv2d){channels, kernel, stride, bias, activation, 1});
 }
 
 static void check(struct rt_shape x, int channels, int kernel, int stride, bool bias,
@@ -137,6 +143,41 @@ static void tiled(void **state)
     check_as(RT_CONV_TILED, (struct rt_shape){1, 2, 5, 12}, 3, 9, 1, true, relu);
 }
 
+/* Depth-wise, with several filters a channel, and in groups: tiles past every edge, filters larger
+ * than the image, rows of several vectors; and asked for by the name of what cannot do it. */
+static void groups(void **state)
+{
+    (void)state;
+    static const struct {
+        struct rt_shape x;
+        int channels, kernel, stride, groups;
+    } cases[] = {
+        {{2, 6, 9, 21}, 6, 3, 1, 6},
+        {{1, 4, 7, 50}, 8, 3, 2, 4},
+        {{1, 8, 6, 33}, 16, 3, 2, 2},
+        {{1, 4, 2, 2}, 4, 5, 1, 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_all(RT_CONV_AUTO, cases[i].x,
+                  (struct rt_conv2d){cases[i].channels, cases[i].kernel, cases[i].stride,
+                                     i % 3 != 1, i % 2 ? full : none, cases[i].groups});
+    check_all(RT_CONV_GEMM, (struct rt_shape){1, 32, 3, 18},
+              (struct rt_conv2d){32, 3, 1, true, relu, 32});
+}
+
+static void sizes_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    const struct rt_shape x = {1, 6, 8, 8};
+    const struct rt_conv2d uneven = {.channels = 6, .kernel = 3, .stride = 1, .groups = 4},
+                           few = {.channels = 4, .kernel = 3, .stride = 1, .groups = 3},
+                           wide = {.channels = 4, .kernel = 65, .stride = 1};
+    struct rt_shape y;
+    assert_fails(rt_op_conv2d.infer(&uneven, &x, &y), RT_ERROR_ARGUMENT, "6 channels to 6");
+    assert_fails(rt_op_conv2d.infer(&few, &x, &y), RT_ERROR_ARGUMENT, "in 3 groups");
+    assert_fails(rt_op_conv2d.infer(&wide, &x, &y), RT_ERROR_ARGUMENT, "at most 63");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +189,8 @@ int main(void)
         cmocka_unit_test(winograd),
         cmocka_unit_test(winograd_in_steps),
         cmocka_unit_test(tiled),
+        cmocka_unit_test(groups),
+        cmocka_unit_test(sizes_that_do_not_fit_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

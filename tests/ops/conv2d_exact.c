@@ -47,6 +47,7 @@ enum { X, W, BIAS, DY, DX, TENSORS };
 
 struct data {
     struct layer layer;
+    int groups; /* 0: one */
     struct rt_shape shapes[TENSORS];
     float *values[TENSORS]; /* of dx: what the gradient is added to */
 };
@@ -68,7 +69,7 @@ static void data_finish(struct data *d)
 
 static struct rt_conv2d attributes_of(struct layer l)
 {
-    return (struct rt_conv2d){l.channels, l.kernel, l.stride, true, {.relu = true}};
+    return (struct rt_conv2d){l.channels, l.kernel, l.stride, true, {.relu = true}, 1};
 }
 
 /* --- the definition ------------------------------------------------------------------------- */
@@ -362,11 +363,12 @@ static float *run_images(struct rt_device *device, const struct rt_conv2d_varian
                          const struct data *d, enum rt_conv2d_part part, int first, int n,
                          const struct guarded *dw, bool add)
 {
-    const struct rt_conv2d a = attributes_of(d->layer);
+    struct rt_conv2d a = attributes_of(d->layer);
     struct rt_shape x = d->layer.x, of_y = d->shapes[DY];
     struct guarded tensors[TENSORS];
     for (int i = 0; i < TENSORS; i++)
         tensors[i] = upload(device, d, i);
+    a.groups = d->groups;
     x.n = of_y.n = n;
     const size_t floats = variant->scratch ? variant->scratch(device, &a, x, part) : 0;
     const struct guarded scratch =
@@ -466,6 +468,67 @@ static void check(struct layer layer)
     data_finish(&d);
 }
 
+/* A group alone, of the only image. */
+static struct data group_of(const struct data *d, int group)
+{
+    struct data part = *d;
+    struct layer *l = &part.layer;
+    l->x.c /= d->groups;
+    l->channels /= d->groups;
+    const struct rt_shape shapes[] = {
+        l->x, weights_of(*l), {1, l->channels, 1, 1}, output_of(*l), l->x};
+    memcpy(part.shapes, shapes, sizeof shapes);
+    for (int i = 0; i < TENSORS; i++)
+        part.values[i] += (size_t)group * rt_shape_size(shapes[i]);
+    return part;
+}
+
+static void check_group_bits(struct rt_device *device, const struct data *d,
+                             enum rt_conv2d_part part)
+{
+    struct rt_conv2d a = attributes_of(d->layer);
+    a.groups = d->groups;
+    assert_true(rt_conv2d_taken(device, &a, d->layer.x, part) == &rt_conv2d_plain);
+    float *got = compute(device, &rt_conv2d_plain, d, part, 0);
+    for (int g = 0; g < d->groups; g++) {
+        const struct data alone = group_of(d, g);
+        float *want = define(&alone, part);
+        if (want)
+            check_bits(&alone, part, device, "plain",
+                       got + (size_t)g * rt_shape_size(result_of(&alone, part)), want);
+        free(want);
+    }
+    free(got);
+}
+
+/* A convolution of groups has the bits of each group's own; the gradients by its weights are those
+ * of stride 2, whatever the stride. */
+static void check_groups(struct layer layer, int groups)
+{
+    struct rt_device *device;
+    check_any_device();
+    struct data d = data_create(layer);
+    d.groups = groups;
+    for (size_t i = 0; (device = check_variant(i)); i++) {
+        assert_ok(rt_device_set_math(device, RT_MATH_EXACT));
+        check_group_bits(device, &d, RT_CONV2D_FORWARD);
+        check_group_bits(device, &d, RT_CONV2D_BACKWARD_DATA);
+        if (layer.stride == 2)
+            check_group_bits(device, &d, RT_CONV2D_BACKWARD_WEIGHTS);
+        rt_device_close(device);
+    }
+    data_finish(&d);
+}
+
+static void groups_of_channels(void **state)
+{
+    (void)state;
+    check_groups((struct layer){{1, 6, 9, 37}, 6, 3, 1}, 6);
+    check_groups((struct layer){{1, 6, 11, 21}, 12, 3, 2}, 6);
+    check_groups((struct layer){{1, 8, 6, 18}, 4, 5, 1}, 2);
+    check_groups((struct layer){{1, 32, 5, 20}, 32, 3, 1}, 32); /* else Winograd's */
+}
+
 static void direct_ones(void **state)
 {
     (void)state;
@@ -501,6 +564,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(direct_ones),
+        cmocka_unit_test(groups_of_channels),
         cmocka_unit_test(winograd_ones),
         cmocka_unit_test(chunks_and_passes),
     };

@@ -8,12 +8,14 @@ static double value(const struct rt_reference *r, int n, int o, int i, int j)
     const struct rt_conv2d *a = r->attributes;
     const struct rt_shape in = r->x_shape[0], filter = r->parameters[0].shape;
     const int pad = a->kernel / 2;
+    const int first =
+        o / (a->channels / rt_conv2d_groups(a)) * filter.c; /* channel that it reads */
     double sum = a->bias ? r->p[1][o] : 0;
-    for (int c = 0; c < in.c; c++)
+    for (int c = 0; c < filter.c; c++)
         for (int u = 0; u < a->kernel; u++)
             for (int v = 0; v < a->kernel; v++)
                 sum += rt_value_at(r->p[0], filter, o, c, u, v) *
-                       rt_value_at(r->x[0], in, n, c, i * a->stride + u - pad,
+                       rt_value_at(r->x[0], in, n, first + c, i * a->stride + u - pad,
                                    j * a->stride + v - pad);
     return rt_reference_activation(r, &a->activation, sum, n, o, i, j);
 }
@@ -36,13 +38,15 @@ double rt_reference_conv2d_data(const struct rt_reference *r, const double *dz,
                                 struct rt_shape place, double *magnitude)
 {
     const struct rt_conv2d *a = r->attributes;
-    const int pad = a->kernel / 2;
+    const struct rt_shape filter = r->parameters[0].shape;
+    const int pad = a->kernel / 2, outputs = a->channels / rt_conv2d_groups(a);
+    const int c = place.c % filter.c, first = place.c / filter.c * outputs; /* that reads it */
     double sum = 0;
     *magnitude = 0;
-    for (int o = 0; o < r->y_shape.c; o++)
+    for (int o = first; o < first + outputs; o++)
         for (int u = 0; u < a->kernel; u++)
             for (int v = 0; v < a->kernel; v++) {
-                const double term = rt_value_at(r->p[0], r->parameters[0].shape, o, place.c, u, v) *
+                const double term = rt_value_at(r->p[0], filter, o, c, u, v) *
                                     reached(r, dz, o, place.h + pad - u, place.w + pad - v);
                 sum += term;
                 *magnitude += fabs(term);
