@@ -27,6 +27,7 @@ typedef uint uvec;
 #define STORE(v, p) (*(p) = (v))
 #define SUM(v) (v)
 #define LANES 0
+#define AS_VEC as_float
 #define AS_UVEC as_uint
 #define TO_INT(v) ((int)(v))
 #else
@@ -48,6 +49,7 @@ DEFINE_STORE(__private, ivec, int)
 #else
 #define STORE(v, p) JOIN(vstore, VEC)(v, 0, p)
 #endif
+#define AS_VEC JOIN(as_float, VEC)
 #define AS_UVEC JOIN(as_uint, VEC)
 #define TO_INT(v) JOIN(convert_int, VEC)(v)
 #endif

@@ -84,15 +84,12 @@ typedef float8 half_vec;
 #if VEC == 4
 typedef ulong2 pairs;
 #define AS_PAIRS as_ulong2
-#define AS_VEC as_float4
 #elif VEC == 8
 typedef ulong4 pairs;
 #define AS_PAIRS as_ulong4
-#define AS_VEC as_float8
 #else
 typedef ulong8 pairs;
 #define AS_PAIRS as_ulong8
-#define AS_VEC as_float16
 #endif
 
 /* What follows the sums of an output channel, and where they go: the four segments' places in its

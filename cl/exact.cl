@@ -17,13 +17,11 @@
 #if VEC == 1
 #define DIVIDE1(a, b) exact_divide(a, b)
 #define SQRT1(x) exact_sqrt(x)
-#define AS_VEC as_float
 #define AS_IVEC as_int
 #define TO_FLOAT convert_float
 #else
 #define DIVIDE1(a, b) exact_divide((vec)(a), (vec)(b)).s0
 #define SQRT1(x) exact_sqrt((vec)(x)).s0
-#define AS_VEC JOIN(as_float, VEC)
 #define AS_IVEC JOIN(as_int, VEC)
 #define TO_FLOAT JOIN(convert_float, VEC)
 #endif

@@ -29,7 +29,7 @@ EXAMPLE = SOURCE / "tests/example/segment.c"
 ELSEWHERE = {
     "tools/demo": "`chain` runs `retort demo`",
     "tools/test": "it runs this test",
-    "tools/bench-peers --steps 3 --python /usr/bin/python3 --python PYTHON_WITH_2.15":
+    "tools/bench-peers --steps 5 --python /usr/bin/python3 --python PYTHON_WITH_2.15":
         "`torch_peers` and `bench_peers` run it on small networks",
     "source <(build/host/cli/retort completion bash)": "`cmdline` does so in bash",
     "meson setup build --prefix /usr/local": "`install` installs this build below a folder of its own",

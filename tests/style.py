@@ -3,6 +3,7 @@
 
 usage: style.py SOURCE_FOLDER
 """
+import itertools
 import pathlib
 import re
 import shutil
@@ -124,8 +125,25 @@ def kernels_can_be_exact(root):
                 yield "%s uses %s" % (path, match.group(1))
 
 
+def kernels_build_without_a_warning(root):
+    """Some drivers print them, or their number, for the user to see."""
+    clang = shutil.which("clang")
+    for path in sorted((root / "cl").glob("*.cl")) if clang else ():
+        if "__kernel" not in path.read_text():
+            continue
+        for vector, exact in itertools.product((1, 4, 16), (0, 1)):
+            said = subprocess.run(
+                [clang, "-x", "cl", "-cl-std=CL1.2", "-Xclang", "-finclude-default-header", "-fsyntax-only",
+                 "-I", str(root / "cl"), "-include", str(root / "cl/common.cl"), "-DVEC=%d" % vector,
+                 "-DEXACT=%d" % exact, "-DCLASSES=6", str(path)],
+                capture_output=True, text=True, check=False).stderr
+            wrong = re.search(".*(warning|error).*", said)
+            if wrong and "#error" not in said:
+                yield "%s in vectors of %d, EXACT=%d: %s" % (path, vector, exact, wrong[0])
+
+
 CHECKS = (includes_point_down, opencl_stays_in_device, gdal_stays_in_data, headers_compile_alone, files_are_formatted,
-          files_and_functions_are_short, kernels_are_portable,
+          files_and_functions_are_short, kernels_are_portable, kernels_build_without_a_warning,
           kernels_can_be_sliced, kernels_can_be_exact)
 
 
