@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "base/duration.h"
+#include "base/hash.h"
+#include "base/memory.h"
 #include "base/process.h"
 
 #define CLEAR_LINE "\r\033[K"
@@ -56,6 +58,20 @@ static void clear_line(void)
     line_shown = false;
 }
 
+/* Data that are opened for each part of the work have the same to say each time. */
+static bool said_before(const char *warning)
+{
+    static uint64_t said[64];
+    static size_t count;
+    const uint64_t hash = rt_hash(warning, strlen(warning));
+    for (size_t i = 0; i < count; i++)
+        if (said[i] == hash)
+            return true;
+    if (count < RT_COUNT(said))
+        said[count++] = hash;
+    return false;
+}
+
 static void show_log(void *user, enum rt_log_level level, const char *message)
 {
     (void)user;
@@ -64,6 +80,8 @@ static void show_log(void *user, enum rt_log_level level, const char *message)
     if (level == RT_LOG_DEBUG && !terminal_verbose)
         return;
     if (level < RT_LOG_WARNING && terminal_quiet)
+        return;
+    if (level == RT_LOG_WARNING && said_before(message))
         return;
     clear_line();
     fprintf(stderr, "retort: %s%s\n",
