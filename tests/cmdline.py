@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 
 import checks
+from pictures import write_png
 from run_files import SMALL, expect_same_logs
 
 RETORT = os.environ["RETORT_PROGRAM"]
@@ -301,6 +302,20 @@ def quiet_says_nothing_but_the_result():
     assert "already holds a run" in error, error
 
 
+def a_warning_is_said_once():
+    """Training opens the data again for each part of the work."""
+    data = FOLDER / "data"
+    for name in "images", "masks":
+        (data / name).mkdir(parents=True)
+    for i in range(4):
+        write_png(data / ("images/%d.png" % i), 64, 64, lambda x, y, i=i: (4 * x, 4 * y, 60 * i))
+        write_png(data / ("masks/%d.png" % i), 64, 64,
+                  lambda x, y: (0x3C, 0x10, 0x98) if x < 32 else (0x84, 0x29, 0xF6))
+    (data / "classes.json").write_text('{"classes": [{"title": "Sea", "color": "#0102FF"}]}')
+    error = checks.run(RETORT, "train", "--data", data, *FAST[2:], "--out", FOLDER / "once")[1]
+    assert error.count("names colours that the masks do not use") == 1, error
+
+
 def json_is_for_machines():
     run, few, photo = FOLDER / "json", FOLDER / "few", FOLDER / "photo.png"
     trained = json.loads(checks.run(RETORT, "train", *FAST, "--json", "--out", run)[0])
@@ -349,6 +364,7 @@ def main():
                      colours_are_for_terminals)
         worked = (examples_that_need_nothing_work,
                   quiet_says_nothing_but_the_result,
+                  a_warning_is_said_once,
                   json_is_for_machines)
         checks.main(explained + (worked if device() else ()))
 
