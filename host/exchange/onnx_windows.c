@@ -124,10 +124,14 @@ static rt_status add_convolution(struct rt_onnx_reading *r, const Onnx__NodeProt
     RT_TRY(rt_onnx_image_in(r, node, 0, &x, &ready));
     if (!ready)
         return RT_OK;
-    if (x.shape.c % groups != 0 || w->shape[always ? 0 : 1] != (size_t)(x.shape.c / groups))
-        return rt_onnx_problem(r, node,
-                               "its filters are for %d groups of %zu channels, its input has %d",
-                               groups, w->shape[always ? 0 : 1], x.shape.c);
+    const size_t channels = w->shape[always ? 0 : 1];
+    if (x.shape.c % groups != 0 || channels != (size_t)(x.shape.c / groups)) {
+        char several[24] = "";
+        if (groups > 1)
+            snprintf(several, sizeof several, "%d groups of ", groups);
+        return rt_onnx_problem(r, node, "its filters are for %s%zu channels, its input has %d",
+                               several, channels, x.shape.c);
+    }
     RT_TRY(rt_onnx_add_op(r, node, op, attributes, &x, &y, &added));
     if (!added)
         return RT_OK;
