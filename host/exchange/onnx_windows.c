@@ -1,5 +1,6 @@
 /* Operators with windows: convolutions, pooling, and resizing. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
