@@ -1,7 +1,8 @@
-/* 2-D convolution for every stride, and of channels in groups: group g's filters, `outputs` of them,
- * read its `inputs` channels alone. Shapes and formulae are those of conv2d.cl, but for the filters,
- * [o, c, u, v] with c below `inputs`. Forward, a work-item takes ROWS rows of some columns in TILE
- * channels of a group; backward, which is the fallback for what other files do not do, a row. */
+/* 2-D convolution for every stride, and of channels in groups: group g's filters, `outputs` of
+ * them, read its `inputs` channels alone. Shapes and formulae are those of conv2d.cl, but for the
+ * filters, [o, c, u, v] with c below `inputs`. Forward, a work-item takes ROWS rows of some columns
+ * in TILE channels of a group; backward, which is the fallback for what other files do not do, a
+ * row. */
 
 #ifndef KERNEL
 #define KERNEL 3
@@ -34,14 +35,32 @@ static inline vec load_checked(__global const float *plane, int row, int column,
                                int width)
 {
     const ivec at = STRIDE * LANES + column;
-    return row < 0 || row >= height
-               ? (vec)(0)
-               : select((vec)(0), LOAD_APART(plane + row * width + column), (at >= 0) & (at < width));
+    return row < 0 || row >= height ? (vec)(0)
+                                    : select((vec)(0), LOAD_APART(plane + row * width + column),
+                                             (at >= 0) & (at < width));
 }
 
 /* Adds all input channels' parts to a tile that reads from this row and column on: of each the
  * filter's columns one after the other, from above. CHECKED tiles touch the plane's edge. */
-#define CONVOLVE(sum, x, w, row, column, height, width, checked)                                       for (int c = 0; c < inputs; c++) {                                                                     __global const float *plane = x + c * (size_t)x_plane, *taps = w + c * TAPS;                       UNROLL for (int v = 0; v < KERNEL; v++)                                                            {                                                                                                      UNROLL for (int k = 0; k < TILE_ROWS; k++)                                                         {                                                                                                      const vec in = checked                                                                                                ? load_checked(plane, row + k, column + v, height, width)                                          : LOAD_APART(plane + (row + k) * width + column + v);                           _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                                   {                                                                                                      const int u = k - r * STRIDE;                                                                      _Pragma("unroll") for (int t = 0; t < TILE; t++) if (u >= 0 && u < KERNEL)                             sum[t][r] = fma((vec)(taps[t * inputs * TAPS + u * KERNEL + v]), in,                                               sum[t][r]);                                                                }                                                                                              }                                                                                              }                                                                                              }
+#define CONVOLVE(sum, x, w, row, column, height, width, checked)                                   \
+    for (int c = 0; c < inputs; c++) {                                                             \
+        __global const float *plane = x + c * (size_t)x_plane, *taps = w + c * TAPS;               \
+        UNROLL for (int v = 0; v < KERNEL; v++)                                                    \
+        {                                                                                          \
+            UNROLL for (int k = 0; k < TILE_ROWS; k++)                                             \
+            {                                                                                      \
+                const vec in = checked ? load_checked(plane, row + k, column + v, height, width)   \
+                                       : LOAD_APART(plane + (row + k) * width + column + v);       \
+                _Pragma("unroll") for (int r = 0; r < ROWS; r++)                                   \
+                {                                                                                  \
+                    const int u = k - r * STRIDE;                                                  \
+                    _Pragma("unroll") for (int t = 0; t < TILE; t++) if (u >= 0 && u < KERNEL)     \
+                        sum[t][r] =                                                                \
+                            fma((vec)(taps[t * inputs * TAPS + u * KERNEL + v]), in, sum[t][r]);   \
+                }                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    }
 
 __kernel void conv2d_plain_forward(__global const float *x, ulong x_offset, ulong x_stride,
                                    uint x_plane, __global float *y, ulong y_offset, ulong y_stride,
@@ -100,7 +119,8 @@ __kernel void conv2d_plain_backward_data(__global const float *dy, ulong dy_offs
                                          uint dy_plane, __global float *dx, ulong dx_offset,
                                          ulong dx_stride, uint dx_plane, __global const float *w,
                                          ulong w_offset, int inputs, int outputs, int in_channels,
-                                         int in_height, int in_width, int height, int width, int add)
+                                         int in_height, int in_width, int height, int width,
+                                         int add)
 {
     const int i = get_global_id(0), c = get_global_id(1), n = get_global_id(2);
     if (i >= in_height || c >= in_channels)
@@ -114,12 +134,13 @@ __kernel void conv2d_plain_backward_data(__global const float *dy, ulong dy_offs
         for (int o = 0; o < outputs; o++)
             for (int v = KERNEL - 1; v >= 0; v--)
                 for (int u = KERNEL - 1; u >= 0; u--) {
-                    const int a = i + PAD - u, b = j + PAD - v; /* STRIDE times the output's place */
+                    const int a = i + PAD - u,
+                              b = j + PAD - v; /* STRIDE times the output's place */
                     if (a % STRIDE == 0 && b % STRIDE == 0)
-                        sum = fma(w[(size_t)o * inputs * TAPS + u * KERNEL + v],
-                                  at(dy + o * (size_t)dy_plane, a / STRIDE, b / STRIDE, height,
-                                     width),
-                                  sum);
+                        sum = fma(
+                            w[(size_t)o * inputs * TAPS + u * KERNEL + v],
+                            at(dy + o * (size_t)dy_plane, a / STRIDE, b / STRIDE, height, width),
+                            sum);
                 }
         dx[j] = add ? dx[j] + sum : sum;
     }
@@ -130,8 +151,8 @@ __kernel void conv2d_plain_backward_weights(__global const float *x, ulong x_off
                                             uint x_plane, __global const float *dy, ulong dy_offset,
                                             ulong dy_stride, uint dy_plane, __global float *dw,
                                             ulong dw_offset, int inputs, int outputs,
-                                            int out_channels, int batch, int in_height, int in_width, int height,
-                                            int width, int add)
+                                            int out_channels, int batch, int in_height,
+                                            int in_width, int height, int width, int add)
 {
     const int tap = get_global_id(0), c = get_global_id(1), o = get_global_id(2);
     if (tap >= TAPS || c >= inputs || o >= out_channels)
