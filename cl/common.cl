@@ -83,7 +83,7 @@ static inline float SUM(vec v)
 /* A hint that the cache line of *p will be wanted soon, in the nearest cache but the first. For
  * CPUs alone, whose address spaces are one. */
 #ifndef CPU
-#define CPU (VEC >= 8)
+#define CPU 0
 #endif
 #define PREFETCH(p)
 #if CPU && defined(__has_builtin)
@@ -92,6 +92,10 @@ static inline float SUM(vec v)
 #define PREFETCH(p) __builtin_prefetch((const void *)(size_t)(p), 0, 2)
 #endif
 #endif
+
+/* Loads of a group to local memory go BATCH at a time, from addresses that are valid whether or not
+ * the value is wanted: with a branch around each, compilers wait for one before they begin the next. */
+#define BATCH 8
 
 /* Loads the first `count` elements, or all where there are more; the others are 0. */
 static inline vec load_part(__global const float *from, int count)

@@ -4,10 +4,15 @@
  *   y[n, o, i, j] (+)= act(bias[o] + sum over c, u, v of
  *                          w[o, c, u, v] * x[n, c, i + u - PAD, j + v - PAD])
  *
+ * With SPREAD or GATHER, for a KERNEL of 1, the 2x2 blocks of y, or of x, count as channels of one
+ * pixel, o * 4 + a * 2 + b for row a and column b of channel o: so is a transposed convolution of
+ * stride 2 computed, and its gradient by the data.
+ *
  * A work-item owns ROWS outputs of one column in 4 * QUADS channels, so that neighbours read and
  * write neighbouring columns, and every filter weight that it loads serves ROWS outputs. A group is
- * ACROSS columns, DOWN times those rows and DEEP times those channels, and takes SLAB input channels
- * at a time. The order of an output's sum - c, v, u - is the same for every shape of group. */
+ * ACROSS columns, DOWN times those rows and DEEP times those channels, and takes SLAB input
+ * channels at a time. The order of an output's sum - c, v, u - is the same for every shape of
+ * group. */
 
 #ifndef KERNEL
 #define KERNEL 3
@@ -23,6 +28,12 @@
 #endif
 #ifndef SLAB
 #define SLAB 4
+#endif
+#ifndef SPREAD
+#define SPREAD 0
+#endif
+#ifndef GATHER
+#define GATHER 0
 #endif
 #define ROWS 4  /* even: two rows share random words */
 #define QUADS 2 /* of channels: four share random words */
@@ -49,29 +60,63 @@ typedef struct {
     uint item;
 } place;
 
-/* The inputs of `slab` channels; x is the plane of the first, the tile begins at (row, column). */
-static inline void load_inputs(__local float *in, __global const float *x, uint x_plane, uint slab,
-                               int row, int column, int height, int width, uint item)
+/* x of channel c at (i, j). */
+static inline float input_at(__global const float *x, uint x_plane, uint c, int i, int j, int width)
 {
-    for (uint k = item; k < slab * (IN_ROWS * IN_COLUMNS); k += ITEMS) {
-        const uint line = k / IN_COLUMNS, at = k % IN_COLUMNS, s = line / IN_ROWS;
-        const int i = row + (int)(line % IN_ROWS), j = column + (int)at;
-        const bool inside = i >= 0 && i < height && j >= 0 && j < width;
-        in[line * IN_PITCH + at] = inside ? x[s * (size_t)x_plane + i * width + j] : 0.0f;
+#if GATHER
+    return x[c / 4 * (size_t)x_plane + (2 * i + c / 2 % 2) * (2 * width) + 2 * j + c % 2];
+#else
+    return x[c * (size_t)x_plane + i * width + j];
+#endif
+}
+
+/* The inputs of `slab` channels from `first` on; the tile begins at (row, column). */
+static inline void load_inputs(__local float *in, __global const float *x, uint x_plane, uint first,
+                               uint slab, int row, int column, int height, int width, uint item)
+{
+    const uint count = slab * (IN_ROWS * IN_COLUMNS);
+    for (uint from = item; from < count; from += BATCH * ITEMS) {
+        float values[BATCH];
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint k = min(from + b * ITEMS, count - 1), line = k / IN_COLUMNS;
+            const int i = row + (int)(line % IN_ROWS), j = column + (int)(k % IN_COLUMNS);
+            const int near_i = clamp(i, 0, height - 1), near_j = clamp(j, 0, width - 1);
+            const float value = input_at(x, x_plane, first + line / IN_ROWS, near_i, near_j, width);
+            values[b] = i == near_i && j == near_j ? value : 0.0f;
+        }
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint k = from + b * ITEMS;
+            if (k < count)
+                in[k / IN_COLUMNS * IN_PITCH + k % IN_COLUMNS] = values[b];
+        }
     }
 }
 
 /* The filters from `slab` channels to the group's `outs`, the first of which begins at w; the
- * channels of both sides lie `in_step` and `out_step` apart. Eight weights of a filter at a time. */
+ * channels of both sides lie `in_step` and `out_step` apart. Eight weights of a filter at a time.
+ */
 static inline void load_filters(__local float *filters, __global const float *w, uint slab,
                                 int outs, int out_step, int in_step, int turn, uint item)
 {
-    for (uint k = item; k < (slab * TAPS + 7) / 8 * (8 * OUTS); k += ITEMS) {
-        const uint o = k / 8 % OUTS, at = k / (8 * OUTS) * 8 + k % 8;
-        const uint s = at / TAPS, tap = turn ? TAPS - 1 - at % TAPS : at % TAPS;
-        if (at < slab * TAPS)
-            filters[at * (4 * FILTER_PITCH) + o] =
-                w[min((int)o, outs - 1) * (size_t)out_step + s * (size_t)in_step + tap];
+    const uint taps = slab * TAPS;
+    for (uint from = item; from < (taps + 7) / 8 * (8 * OUTS); from += BATCH * ITEMS) {
+        float values[BATCH];
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint k = from + b * ITEMS, o = k / 8 % OUTS;
+            const uint at = min(k / (8 * OUTS) * 8 + k % 8, taps - 1);
+            const uint tap = turn ? TAPS - 1 - at % TAPS : at % TAPS;
+            values[b] =
+                w[min((int)o, outs - 1) * (size_t)out_step + at / TAPS * (size_t)in_step + tap];
+        }
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint k = from + b * ITEMS, at = k / (8 * OUTS) * 8 + k % 8;
+            if (at < taps)
+                filters[at * (4 * FILTER_PITCH) + k / 8 % OUTS] = values[b];
+        }
     }
 }
 
@@ -97,14 +142,16 @@ static inline void accumulate(float4 sum[ROWS][QUADS], __local const float *in,
     }
 }
 
-/* Four channels' outputs, `left` of which there are. */
-static inline void put(__global float *to, uint plane, float4 value, int left, int add)
+/* Where y has channel c at (i, j), and the three after it. */
+static inline void find_outputs(size_t to[4], uint y_plane, int c, int i, int j, int width)
 {
-    const float values[4] = {value.s0, value.s1, value.s2, value.s3};
 #pragma unroll
     for (int t = 0; t < 4; t++)
-        if (t < left)
-            to[t * (size_t)plane] = add ? to[t * (size_t)plane] + values[t] : values[t];
+#if SPREAD
+        to[t] = c / 4 * (size_t)y_plane + (2 * i + t / 2) * (2 * width) + 2 * j + t % 2;
+#else
+        to[t] = (c + t) * (size_t)y_plane + i * width + j;
+#endif
 }
 
 /* ReLU, dropout and the way to y, which is image n's. */
@@ -124,11 +171,17 @@ static inline void finish(float4 sum[ROWS][QUADS], place at, __global float *y, 
             if (d.threshold) {
                 if (r % 2 == 0)
                     dropout_words(words, d, at.n, channel, row, at.column, width);
-                value = (float4)(drop(value.s0, words[0], d, row), drop(value.s1, words[1], d, row),
-                                 drop(value.s2, words[2], d, row), drop(value.s3, words[3], d, row));
+                value =
+                    (float4)(drop(value.s0, words[0], d, row), drop(value.s1, words[1], d, row),
+                             drop(value.s2, words[2], d, row), drop(value.s3, words[3], d, row));
             }
-            put(y + channel * (size_t)y_plane + row * width + at.column, y_plane, value,
-                out_channels - channel, add);
+            const float values[4] = {value.s0, value.s1, value.s2, value.s3};
+            size_t to[4];
+            find_outputs(to, y_plane, channel, row, at.column, width);
+#pragma unroll
+            for (int t = 0; t < 4; t++)
+                if (channel + t < out_channels)
+                    y[to[t]] = add ? y[to[t]] + values[t] : values[t];
         }
     }
 }
@@ -160,8 +213,9 @@ tiled_convolve(__global const float *x, ulong x_offset, ulong x_stride, uint x_p
         float start[4];
 #pragma unroll
         for (int t = 0; t < 4; t++)
-            start[t] =
-                bias ? bias[bias_offset + min(at.channel + 4 * q + t, out_channels - 1)] : 0.0f;
+            start[t] = bias ? bias[bias_offset +
+                                   min(at.channel + 4 * q + t, out_channels - 1) / (SPREAD ? 4 : 1)]
+                            : 0.0f;
 #pragma unroll
         for (int r = 0; r < ROWS; r++)
             sum[r][q] = (float4)(start[0], start[1], start[2], start[3]);
@@ -169,8 +223,8 @@ tiled_convolve(__global const float *x, ulong x_offset, ulong x_stride, uint x_p
     for (int c = 0; c < in_channels; c += SLAB) {
         const int slab = min(SLAB, in_channels - c);
         barrier(CLK_LOCAL_MEM_FENCE); /* the sums over the last slab are done */
-        load_inputs(in, x + c * (size_t)x_plane, x_plane, slab, first_row - PAD,
-                    first_column - PAD, height, width, at.item);
+        load_inputs(in, x, x_plane, c, slab, first_row - PAD, first_column - PAD, height, width,
+                    at.item);
         load_filters((__local float *)filters, w + c * (size_t)in_step, slab,
                      out_channels - first_channel, out_step, in_step, turn, at.item);
         barrier(CLK_LOCAL_MEM_FENCE);

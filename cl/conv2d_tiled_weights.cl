@@ -2,10 +2,16 @@
  *
  *   dw[o, c, u, v] = sum over n, i, j of dy[n, o, i, j] * x[n, c, i + u - PAD, j + v - PAD]
  *
+ * and, TRANSPOSED, of that of conv_transpose2d.cl, whose outputs o * 4 + a * 2 + b count as
+ * channels:
+ *
+ *   dw[c, o, a, b] = sum over n, i, j of dy[n, o, 2 i + a, 2 j + b] * x[n, c, i, j]
+ *
  * With filter rows (c, u) counted as c * KERNEL + u, a work-item owns EACH of them in 4 * QUADS
  * output channels, a group ACROSS times those rows and DEEP times those channels. It sums over a
- * chunk of the batch, a step of BAND rows by COLUMNS columns at a time: the rows of dy and, for each
- * filter row, the rows of x that it meets lie in local memory. */
+ * chunk of the batch, a step of BAND rows by COLUMNS columns at a time: the rows of dy and, for
+ * each filter row, the rows of x that it meets lie in local memory. Where there are few filters, a
+ * step's columns are dealt to SPLITS sums in turns, which SPLIT work-items share. */
 
 #ifndef KERNEL
 #define KERNEL 3
@@ -22,12 +28,21 @@
 #ifndef COLUMNS
 #define COLUMNS 32
 #endif
-#define STEP 32 /* places (i, j) of a step */
-#define BAND (STEP / COLUMNS)
+#ifndef SPLITS
+#define SPLITS 1
+#endif
+#ifndef SPLIT
+#define SPLIT 1
+#endif
+#ifndef TRANSPOSED
+#define TRANSPOSED 0
+#endif
 #define RUN 4 /* columns for which a work-item holds x in registers */
+#define STEP (RUN * SPLITS > 32 ? RUN * SPLITS : 32) /* places (i, j) of a step */
+#define BAND (STEP / COLUMNS)
 #define QUADS 2
 #define PAD (KERNEL / 2)
-#define ITEMS (ACROSS * DEEP)
+#define ITEMS (ACROSS * DEEP * SPLIT)
 #define OUTS (4 * QUADS * DEEP)
 #define FILTER_ROWS (EACH * ACROSS)
 
@@ -42,26 +57,61 @@
 static inline void load_inputs(__local float *in, __global const float *x, uint x_plane, uint first,
                                uint rows, int row, int column, int height, int width, uint item)
 {
-    for (uint k = item; k < FILTER_ROWS * BAND * IN_COLUMNS; k += ITEMS) {
-        const uint f = k / (BAND * IN_COLUMNS), at = k % (BAND * IN_COLUMNS);
-        const uint c = (first + f) / KERNEL, u = (first + f) % KERNEL;
-        const int i = row + (int)(at / IN_COLUMNS + u) - PAD;
-        const int j = column + (int)(at % IN_COLUMNS) - PAD;
-        const bool inside = f < rows && i >= 0 && i < height && j >= 0 && j < width;
-        in[f * IN_PITCH + at] = inside ? x[c * (size_t)x_plane + i * width + j] : 0.0f;
+    const uint count = FILTER_ROWS * BAND * IN_COLUMNS;
+    for (uint from = item; from < count; from += BATCH * ITEMS) {
+        float values[BATCH];
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint k = from + b * ITEMS, at = k % (BAND * IN_COLUMNS);
+            const uint f = first + min(k / (BAND * IN_COLUMNS), rows - 1);
+            const int i = row + (int)(at / IN_COLUMNS + f % KERNEL) - PAD;
+            const int j = column + (int)(at % IN_COLUMNS) - PAD;
+            const int near_i = clamp(i, 0, height - 1), near_j = clamp(j, 0, width - 1);
+            const float value = x[f / KERNEL * (size_t)x_plane + near_i * width + near_j];
+            values[b] = i == near_i && j == near_j ? value : 0.0f;
+        }
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint k = from + b * ITEMS;
+            if (k < count)
+                in[k / (BAND * IN_COLUMNS) * IN_PITCH + k % (BAND * IN_COLUMNS)] = values[b];
+        }
     }
 }
 
-/* dy for the group's `outs` channels; dy is the first one's plane. Eight columns at a time. */
-static inline void load_gradients(__local float *gradients, __global const float *dy, uint dy_plane,
-                                  int outs, int row, int column, int height, int width, uint item)
+/* dy of channel o at place (i, j). */
+static inline float gradient_at(__global const float *dy, uint dy_plane, uint o, int i, int j,
+                                int width)
 {
-    for (uint k = item; k < STEP * OUTS; k += ITEMS) {
-        const uint o = k / 8 % OUTS, at = k / (8 * OUTS) * 8 + k % 8;
-        const int i = row + (int)(at / COLUMNS), j = column + (int)(at % COLUMNS);
-        const bool inside = (int)o < outs && i < height && j < width;
-        gradients[at * (4 * GRADIENT_PITCH) + o] =
-            inside ? dy[o * (size_t)dy_plane + i * width + j] : 0.0f;
+#if TRANSPOSED
+    return dy[o / 4 * (size_t)dy_plane + (2 * i + (o / 2) % 2) * (2 * width) + 2 * j + o % 2];
+#else
+    return dy[o * (size_t)dy_plane + i * width + j];
+#endif
+}
+
+/* dy for the group's channels from the first on, `outs` of which there are. Eight columns at a
+ * time. */
+static inline void load_gradients(__local float *gradients, __global const float *dy, uint dy_plane,
+                                  uint first, int outs, int row, int column, int height, int width,
+                                  uint item)
+{
+    for (uint from = item; from < STEP * OUTS; from += BATCH * ITEMS) {
+        float values[BATCH];
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint k = from + b * ITEMS, o = k / 8 % OUTS, at = k / (8 * OUTS) * 8 + k % 8;
+            const int i = row + (int)(at / COLUMNS), j = column + (int)(at % COLUMNS);
+            const float value = gradient_at(dy, dy_plane, first + min((int)o, outs - 1),
+                                            min(i, height - 1), min(j, width - 1), width);
+            values[b] = (int)o < outs && i < height && j < width ? value : 0.0f;
+        }
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint k = from + b * ITEMS, at = k / (8 * OUTS) * 8 + k % 8;
+            if (k < STEP * OUTS)
+                gradients[at * (4 * GRADIENT_PITCH) + k / 8 % OUTS] = values[b];
+        }
     }
 }
 
@@ -101,54 +151,62 @@ static inline void put(__global float *to, size_t step, float4 sum[KERNEL][QUADS
     }
 }
 
-/* The first dimension counts filter rows, the second 4 * QUADS output channels, the third chunks.
- * An image has `bands` bands of BAND rows, and a chunk `each` bands of the batch. Chunk k's sums go
- * to partial[k * out_channels * in_channels * KERNEL * KERNEL ...]. */
-__kernel __attribute__((reqd_work_group_size(ACROSS, DEEP, 1))) void
+/* The first dimension counts filter rows, the second 4 * QUADS output channels, the third SPLIT
+ * work-items of every chunk. An image has `bands` bands of BAND rows, and a chunk `each` bands of
+ * the batch. A filter row of an output goes to `row_step` times the former plus `out_step` times
+ * the latter; the sums of chunk k's split s lie k * SPLITS + s times all of these from the first.
+ */
+__kernel __attribute__((reqd_work_group_size(ACROSS, DEEP, SPLIT))) void
 tiled_weights(__global const float *x, ulong x_offset, ulong x_stride, uint x_plane,
               __global const float *dy, ulong dy_offset, ulong dy_stride, uint dy_plane,
               __global float *partial, ulong partial_offset, int in_channels, int out_channels,
-              int batch, int height, int width, int bands, int each)
+              int batch, int height, int width, int bands, int each, int row_step, int out_step)
 {
     __local float in[FILTER_ROWS * IN_PITCH];
     __local float4 gradients[STEP * GRADIENT_PITCH];
-    const int across = get_local_id(0), deep = get_local_id(1), chunk = get_global_id(2);
+    const int across = get_local_id(0), deep = get_local_id(1), chunk = get_global_id(2) / SPLIT;
     const int first_row = (get_global_id(0) - across) * EACH; /* of the group, as the next */
     const int first_channel = (get_global_id(1) - deep) * (4 * QUADS);
-    const int rows = in_channels * KERNEL, item = across + ACROSS * deep;
-    float4 sum[EACH][KERNEL][QUADS];
-#pragma unroll
-    for (int e = 0; e < EACH; e++)
-#pragma unroll
-        for (int v = 0; v < KERNEL; v++)
-#pragma unroll
-            for (int q = 0; q < QUADS; q++)
-                sum[e][v][q] = (float4)(0);
+    const int rows = in_channels * KERNEL;
+    const int item = across + ACROSS * (deep + DEEP * get_local_id(2));
     x += x_offset;
-    dy += dy_offset + first_channel * (size_t)dy_plane;
-    for (int band = chunk * each; band < min(chunk * each + each, batch * bands); band++) {
-        const int n = band / bands, i = band % bands * BAND;
-        for (int j = 0; j < width; j += COLUMNS) {
-            barrier(CLK_LOCAL_MEM_FENCE); /* the sums over the last step are done */
-            load_inputs(in, x + n * x_stride, x_plane, first_row, rows - first_row, i, j, height,
-                        width, item);
-            load_gradients((__local float *)gradients, dy + n * dy_stride, dy_plane,
-                           out_channels - first_channel, i, j, height, width, item);
-            barrier(CLK_LOCAL_MEM_FENCE);
-            for (int k = 0; k < STEP; k += RUN)
-                accumulate(sum, in + across * IN_PITCH + k / COLUMNS * IN_COLUMNS + k % COLUMNS,
-                           gradients + k * GRADIENT_PITCH + deep * QUADS);
+    dy += dy_offset;
+    partial += partial_offset;
+    for (int split = get_local_id(2); split < SPLITS; split += SPLIT) {
+        float4 sum[EACH][KERNEL][QUADS];
+#pragma unroll
+        for (int e = 0; e < EACH; e++)
+#pragma unroll
+            for (int v = 0; v < KERNEL; v++)
+#pragma unroll
+                for (int q = 0; q < QUADS; q++)
+                    sum[e][v][q] = (float4)(0);
+        for (int band = chunk * each; band < min(chunk * each + each, batch * bands); band++) {
+            const int n = band / bands, i = band % bands * BAND;
+            for (int j = 0; j < width; j += COLUMNS) {
+                barrier(CLK_LOCAL_MEM_FENCE); /* the sums over the last step are done */
+                load_inputs(in, x + n * x_stride, x_plane, first_row, rows - first_row, i, j,
+                            height, width, item);
+                load_gradients((__local float *)gradients, dy + n * dy_stride, dy_plane,
+                               first_channel, out_channels - first_channel, i, j, height, width,
+                               item);
+                barrier(CLK_LOCAL_MEM_FENCE);
+                for (int k = split * RUN; k < STEP; k += SPLITS * RUN)
+                    accumulate(sum, in + across * IN_PITCH + k / COLUMNS * IN_COLUMNS + k % COLUMNS,
+                               gradients + k * GRADIENT_PITCH + deep * QUADS);
+            }
         }
+        __global float *to =
+            partial + (chunk * (size_t)SPLITS + split) * out_channels * rows * KERNEL;
+#pragma unroll
+        for (int e = 0; e < EACH; e++)
+#pragma unroll
+            for (int q = 0; q < QUADS; q++) {
+                const int row = first_row + across + e * ACROSS;
+                const int channel = first_channel + (deep * QUADS + q) * 4;
+                if (row < rows)
+                    put(to + channel * (size_t)out_step + row * (size_t)row_step, out_step, sum[e],
+                        q, out_channels - channel);
+            }
     }
-    partial += partial_offset + chunk * (size_t)out_channels * rows * KERNEL;
-#pragma unroll
-    for (int e = 0; e < EACH; e++)
-#pragma unroll
-        for (int q = 0; q < QUADS; q++) {
-            const int row = first_row + across + e * ACROSS;
-            const int channel = first_channel + (deep * QUADS + q) * 4;
-            if (row < rows)
-                put(partial + ((size_t)channel * rows + row) * KERNEL, (size_t)rows * KERNEL, sum[e],
-                    q, out_channels - channel);
-        }
 }

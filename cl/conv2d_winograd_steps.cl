@@ -149,10 +149,12 @@ static inline place find_tile(int index, int height, int width)
     return (place){index / columns / rows, index / columns % rows * TILE, index % columns * TILE};
 }
 
-/* An element of a plane, 0 outside of it. */
+/* An element of a plane, 0 outside of it; what is loaded always exists, as of a BATCH. */
 static inline float element(__global const float *plane, int i, int j, int height, int width)
 {
-    return i >= 0 && i < height && j >= 0 && j < width ? plane[i * width + j] : 0.0f;
+    const int near_i = clamp(i, 0, height - 1), near_j = clamp(j, 0, width - 1);
+    const float value = plane[near_i * width + near_j];
+    return i == near_i && j == near_j ? value : 0.0f;
 }
 
 /* to[p][c][t] = (B' d B)[p] */

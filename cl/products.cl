@@ -3,9 +3,9 @@
  *   to[chunk][p][r][j] (+)= sum over k of a[p][k][r] * b[p][k][j]
  *
  * or, TRANSPOSED, of a[p][r][k] * b[p][j][k]. The sum goes over a chunk of k. A work-item owns
- * 4 * QUADS rows of WIDE vectors of columns, a group ACROSS times those columns and DEEP times those
- * rows, whose part of both matrices lies in local memory, SLAB of k at a time. The order of a sum is
- * the same for every shape of group. */
+ * 4 * QUADS rows of WIDE vectors of columns, a group ACROSS times those columns and DEEP times
+ * those rows, whose part of both matrices lies in local memory, SLAB of k at a time. The order of a
+ * sum is the same for every shape of group. */
 
 #ifndef ACROSS
 #define ACROSS 16
@@ -18,7 +18,8 @@
 #endif
 #define QUADS 2
 #define SLAB 8
-#define WIDE (VEC == 8 ? 1 : 2) /* such vectors' devices have room for 8 sums, and others for 16 */
+#define WIDE (VEC == 8 ? 1 : 2) /* such vectors' devices have room for 8 sums, and others for 16   \
+                                 */
 #define ITEMS (ACROSS * DEEP)
 #define ROWS (4 * QUADS * DEEP)
 #define COLUMNS (VEC * WIDE * ACROSS)
@@ -34,16 +35,28 @@
 
 /* to[k * pitch + i] = the element of `from`, which begins at the slab, of row or column first + i;
  * `extent` of them for the group, `count` and `left` that there are of them and of k. */
-static inline void load_slab(__local float *to, uint pitch, uint extent,
-                             __global const float *from, uint first, uint count, uint left,
-                             uint depth, uint item)
+static inline void load_slab(__local float *to, uint pitch, uint extent, __global const float *from,
+                             uint first, uint count, uint left, uint depth, uint item)
 {
-    for (uint e = item; e < SLAB * extent; e += ITEMS) {
-        const uint k = TRANSPOSED ? e % SLAB : e / extent, i = TRANSPOSED ? e / SLAB : e % extent;
-        const bool inside = k < left && first + i < count;
-        const size_t at =
-            TRANSPOSED ? (first + i) * (size_t)depth + k : k * (size_t)count + first + i;
-        to[k * pitch + i] = inside ? from[at] : 0.0f;
+    for (uint from_e = item; from_e < SLAB * extent; from_e += BATCH * ITEMS) {
+        float values[BATCH];
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint e = from_e + b * ITEMS;
+            const uint k = TRANSPOSED ? e % SLAB : e / extent;
+            const uint i = first + (TRANSPOSED ? e / SLAB : e % extent);
+            const uint near_k = min(k, left - 1), near_i = min(i, count - 1);
+            const float value = from[TRANSPOSED ? near_i * (size_t)depth + near_k
+                                                : near_k * (size_t)count + near_i];
+            values[b] = k == near_k && i == near_i ? value : 0.0f;
+        }
+#pragma unroll
+        for (uint b = 0; b < BATCH; b++) {
+            const uint e = from_e + b * ITEMS;
+            if (e < SLAB * extent)
+                to[(TRANSPOSED ? e % SLAB : e / extent) * pitch +
+                   (TRANSPOSED ? e / SLAB : e % extent)] = values[b];
+        }
     }
 }
 

@@ -21,7 +21,7 @@ struct limits {
 
 static const struct limits none,
     others[] = {{.items = 1},         {.items = 8},          {.items = 256},
-                {.kernel_items = 16}, {.local_bytes = 4096}, {.sizes = {64, 1, 1}}};
+                {.kernel_items = 16}, {.local_bytes = 6144}, {.sizes = {64, 1, 1}}};
 
 enum { X, Y, WEIGHTS, BIAS, DY, DX, DWEIGHTS, DBIAS, SCRATCH, TENSORS };
 
@@ -48,13 +48,24 @@ static void restrict_device(struct rt_device *device, const struct limits *limit
         kernel->group_size = (size_t)limits->kernel_items;
 }
 
+static const struct way {
+    enum rt_conv conv;
+    int in, out, kernel; /* channels, and the filters' rows */
+    const char *files;
+} ways[] = {{RT_CONV_TILED, 18, 20, 3, "conv2d_tiled"},
+            {RT_CONV_TILED, 18, 20, 7, "conv2d_tiled"},
+            {RT_CONV_TILED, 2, 9, 1, "conv2d_tiled"},
+            {RT_CONV_TILED, 4, 3, 3, "conv2d_tiled"},
+            {RT_CONV_WINOGRAD4, 18, 20, 3, "products"}};
+
 /* Forward and backward; what they wrote, `size` floats in all, released by free(). */
-static float *convolve(struct rt_device *device, int kernel, size_t *size)
+static float *convolve(struct rt_device *device, const struct way *way, size_t *size)
 {
-    const struct rt_conv2d a = {20, kernel, 1, true, {true, 0.2f}, 1};
+    const int in = way->in, out = way->out, kernel = way->kernel;
+    const struct rt_conv2d a = {out, kernel, 1, true, {true, 0.2f}, 1};
     /* Parameters are contiguous. */
-    const struct rt_shape x = {2, 18, 13, 37}, y = {2, 20, 13, 37},
-                          w = {1, 1, 1, 20 * 18 * kernel * kernel}, bias = {1, 1, 1, 20};
+    const struct rt_shape x = {2, in, 13, 37}, y = {2, out, 13, 37},
+                          w = {1, 1, 1, out * in * kernel * kernel}, bias = {1, 1, 1, out};
     const struct rt_shape scratch = {1, 1, 1,
                                      (int)rt_op_conv2d.scratch(device, &a, &x, RT_BACKWARD)};
     const struct rt_shape shapes[TENSORS] = {x, y, w, bias, y, x, w, bias, scratch};
@@ -107,14 +118,6 @@ static int kernels_of(const struct rt_device *device, const char *files)
     return count;
 }
 
-static const struct way {
-    enum rt_conv conv;
-    int kernel;
-    const char *files;
-} ways[] = {{RT_CONV_TILED, 3, "conv2d_tiled"},
-            {RT_CONV_TILED, 7, "conv2d_tiled"},
-            {RT_CONV_WINOGRAD4, 3, "products"}};
-
 static void check_limits(size_t index, const struct way *way, const struct limits *limits,
                          const float *want)
 {
@@ -122,12 +125,12 @@ static void check_limits(size_t index, const struct way *way, const struct limit
     size_t size;
     rt_device_set_conv(device, way->conv);
     restrict_device(device, limits);
-    float *got = convolve(device, way->kernel, &size);
+    float *got = convolve(device, way, &size);
     const int built = kernels_of(device, way->files);
     if (limits->kernel_items) {
         free(got);
         restrict_device(device, limits);
-        got = convolve(device, way->kernel, &size);
+        got = convolve(device, way, &size);
         assert_true(kernels_of(device, way->files) > built);
     }
     assert_memory_equal(got, want, size * sizeof *got);
@@ -145,7 +148,7 @@ static void groups_change_no_bit(void **state)
             size_t size;
             rt_device_set_conv(device, way->conv);
             restrict_device(device, &none);
-            float *want = convolve(device, way->kernel, &size);
+            float *want = convolve(device, way, &size);
             check_limits(i, way, &none, want);
             for (size_t j = 0; j < RT_COUNT(others); j++)
                 check_limits(i, way, &others[j], want);
@@ -155,20 +158,26 @@ static void groups_change_no_bit(void **state)
     }
 }
 
-/* What retort chooses by itself. */
+/* What retort chooses by itself: tiles, and for many filters Winograd's algorithm in steps. */
 static void devices_other_than_cpus_share_tiles(void **state)
 {
     (void)state;
+    static const struct way few = {RT_CONV_AUTO, 18, 20, 3, NULL},
+                            many = {RT_CONV_AUTO, 40, 60, 3, NULL};
     struct rt_device *device;
     check_any_device();
     for (size_t i = 0; (device = check_device(i)); i++) {
         size_t size;
-        device->info.type = RT_DEVICE_CPU;
-        free(convolve(device, 3, &size));
-        assert_int_equal(kernels_of(device, "conv2d_tiled"), 0);
+        if (rt_device_is_cpu(device)) {
+            free(convolve(device, &few, &size));
+            assert_int_equal(kernels_of(device, "conv2d_tiled"), 0);
+        }
         device->info.type = RT_DEVICE_GPU;
-        free(convolve(device, 3, &size));
+        free(convolve(device, &few, &size));
         assert_true(kernels_of(device, "conv2d_tiled") > 0);
+        assert_int_equal(kernels_of(device, "products"), 0);
+        free(convolve(device, &many, &size));
+        assert_true(kernels_of(device, "products") > 0);
         rt_device_close(device);
     }
 }

@@ -110,11 +110,13 @@ static rt_status build(struct rt_device *device, const char *file, const char *o
     double start = rt_clock_seconds();
     RT_TRY(source_text("common.cl", &common));
     RT_TRY(source_text(file, &text));
+    const int cpu = rt_device_is_cpu(device);
     if (strstr(options, "-DVEC="))
-        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 %s%s", options, math_option(device)));
+        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DCPU=%d %s%s", cpu, options,
+                         math_option(device)));
     else
-        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DVEC=%d %s%s", rt_device_vector(device),
-                         options, math_option(device)));
+        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DCPU=%d -DVEC=%d %s%s", cpu,
+                         rt_device_vector(device), options, math_option(device)));
     const struct rt_program_source source = {common, text, all_options};
     *program = rt_program_cache_load(device, &source);
     const bool cached = *program;

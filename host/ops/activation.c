@@ -4,8 +4,14 @@
 #include <stdio.h>
 
 #include "base/random.h"
+#include "ops/share.h"
 
 #define CHUNK 4096 /* as in cl/activation.cl */
+
+/* More chunks than these are summed up in two passes, of about as many work-items in a row each:
+ * one alone would leave a GPU waiting for memory. Exact math has an order of its own. */
+#define CHUNKS_AT_ONCE 32
+
 #define OPTIONS_BYTES 32
 
 struct rt_dropout rt_dropout_of(const struct rt_op_call *call,
@@ -56,14 +62,34 @@ end:
     return status;
 }
 
+/* Of `chunks` chunks that lie `step` floats apart, every `each` of them become one. */
+static rt_status sum_groups(struct rt_device *device, const struct rt_tensor *from,
+                            const struct rt_tensor *to, size_t count, size_t chunks, size_t step,
+                            size_t each, bool add)
+{
+    const size_t vector = (size_t)rt_device_vector(device);
+    return RT_LAUNCH(device, "reduce.cl", "sum_chunks", NULL,
+                     (rt_ceil_div(count, vector), rt_ceil_div(chunks, each), 1),
+                     rt_buffer_argument(from->buffer), rt_ulong(from->offset),
+                     rt_buffer_argument(to->buffer), rt_ulong(to->offset), rt_int((int)count),
+                     rt_int((int)chunks), rt_ulong(step), rt_int((int)each), rt_int(add));
+}
+
 rt_status rt_add_chunks(struct rt_device *device, const struct rt_tensor *from,
                         const struct rt_tensor *to, size_t count, size_t chunks, bool add)
 {
-    size_t vector = (size_t)rt_device_vector(device);
-    return RT_LAUNCH(device, "reduce.cl", "sum_chunks", NULL, ((count + vector - 1) / vector, 1, 1),
-                     rt_buffer_argument(from->buffer), rt_ulong(from->offset),
-                     rt_buffer_argument(to->buffer), rt_ulong(to->offset), rt_int((int)count),
-                     rt_int((int)chunks), rt_int(add));
+    rt_status status = RT_OK;
+    size_t step = count, each = 1;
+    if (chunks > CHUNKS_AT_ONCE && !rt_device_is_exact(device)) {
+        while (each * each < chunks)
+            each *= 2;
+        RT_TRY(sum_groups(device, from, from, count, chunks, step, each, false));
+        chunks = rt_ceil_div(chunks, each);
+        step *= each;
+    }
+    status = sum_groups(device, from, to, count, chunks, step, chunks, add);
+end:
+    return status;
 }
 
 rt_status rt_activation_backward(const struct rt_op_call *call,

@@ -30,7 +30,8 @@ rt_status rt_activation_backward(const struct rt_op_call *call,
                                  const struct rt_activation *activation,
                                  const struct rt_tensor *dbias);
 
-/* to[i] = sum over k < chunks of from[k * count + i], both from their tensor's offset. */
+/* to[i] = sum over k < chunks of from[k * count + i], both from their tensor's offset. What stands
+ * in `from` is lost. */
 rt_status rt_sum_chunks(struct rt_device *device, const struct rt_tensor *from,
                         const struct rt_tensor *to, size_t count, size_t chunks);
 

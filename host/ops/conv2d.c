@@ -16,6 +16,10 @@ static const struct rt_conv2d_variant *const choices[][4] = {
     [RT_CONV_WINOGRAD4] = {&rt_conv2d_winograd4, &rt_conv2d_direct, &rt_conv2d_plain},
 };
 
+/* What RT_CONV_AUTO is on other devices than CPUs. */
+static const struct rt_conv2d_variant *const choices_of_others[] = {
+    &rt_conv2d_winograd4, &rt_conv2d_tiled, &rt_conv2d_direct, &rt_conv2d_plain, NULL};
+
 const struct rt_conv2d_variant *const rt_conv2d_variants[] = {
     &rt_conv2d_winograd, &rt_conv2d_tiled, &rt_conv2d_winograd4, &rt_conv2d_winograd2,
     &rt_conv2d_direct,   &rt_conv2d_gemm,  &rt_conv2d_plain,     NULL};
@@ -38,10 +42,9 @@ static const struct rt_conv2d_variant *variant_of(const struct rt_device *device
         conv == RT_CONV_AUTO ? rt_conv2d_chosen(device, a, x, part) : NULL;
     if (chosen)
         return chosen;
-    if (conv == RT_CONV_AUTO && !rt_device_is_cpu(device))
-        conv = RT_CONV_TILED;
     const bool automatic = conv == RT_CONV_AUTO;
-    const struct rt_conv2d_variant *const *variant = choices[conv];
+    const struct rt_conv2d_variant *const *variant =
+        automatic && !rt_device_is_cpu(device) ? choices_of_others : choices[conv];
     for (; *variant; variant++)
         if (rt_conv2d_usable(device, a, x, part, *variant) &&
             !(automatic && x.c * a->channels < (*variant)->least_filters[part]))

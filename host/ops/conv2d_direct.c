@@ -133,16 +133,13 @@ static rt_status sum_rows(const struct rt_op_call *call, const struct rt_tensor 
     const struct rt_shape in = x->shape, out = dy->shape;
     const bool exact = rt_device_is_exact(call->device);
     /* 16 lanes are too many registers for a GPU's work-item with more than one filter. */
-    const bool cpu = rt_device_is_cpu(call->device), one = exact && !cpu;
+    const bool one = exact && !rt_device_is_cpu(call->device);
     const size_t tile = one ? 1 : TILE, tile_in = one ? 1 : TILE_IN;
     const size_t tiles = rt_ceil_div((size_t)out.c, tile) * rt_ceil_div((size_t)in.c, tile_in);
     const size_t chunks = rt_ceil_div((size_t)in.n * (size_t)in.h, cut.span) * (size_t)cut.chunks;
     char options[96];
     snprintf(options, sizeof options, "-DKERNEL=%d -DTILE=%zu -DTILE_IN=%zu%s", a->kernel, tile,
-             tile_in,
-             !exact ? ""
-             : cpu  ? " -DVEC=16"
-                    : " -DVEC=16 -DCPU=0");
+             tile_in, exact ? " -DVEC=16" : "");
     return RT_LAUNCH(call->device, "conv2d.cl", "conv2d_backward_weights", options,
                      (tiles * (size_t)a->kernel, chunks, 1), RT_TENSOR(*x), RT_TENSOR(*dy),
                      rt_buffer_argument(sums->buffer), rt_ulong(sums->offset), rt_int(in.c),

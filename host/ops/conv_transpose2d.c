@@ -1,8 +1,8 @@
 #include <stdio.h>
 
 #include "ops/activation.h"
-#include "ops/share.h"
 #include "ops/reference.h"
+#include "ops/tiled.h"
 
 /* The tiles of cl/conv_transpose2d.cl. */
 #define TILE 2
@@ -67,12 +67,32 @@ static struct cut cut_images(const struct rt_conv_transpose2d *a, struct rt_shap
     return cut;
 }
 
+/* Whether work-groups share tiles. Of the gradient by the weights exact math has an order of its
+ * own. */
+static bool is_tiled(const struct rt_device *device)
+{
+    return rt_device_group(device) > 1;
+}
+
+static struct rt_tiled_weights tiled_of(const struct rt_conv_transpose2d *a)
+{
+    return (struct rt_tiled_weights){
+        .kernel = 1, .channels = (size_t)a->channels, .transposed = true};
+}
+
 static size_t scratch(const struct rt_device *device, const void *attributes,
                       const struct rt_shape *x, enum rt_direction direction)
 {
     const struct rt_conv_transpose2d *a = attributes;
     if (direction == RT_FORWARD)
         return 0;
+    if (is_tiled(device) && !rt_device_is_exact(device)) {
+        const struct rt_tiled_weights weights = tiled_of(a);
+        const size_t floats = rt_tiled_weights_scratch(device, &weights, *x);
+        const size_t bias =
+            rt_activation_scratch((struct rt_shape){x->n, a->channels, 2 * x->h, 2 * x->w});
+        return floats > bias ? floats : bias;
+    }
     if (!rt_device_is_exact(device))
         return CHUNKS * sums_of(a, *x);
     const struct cut cut = cut_images(a, *x);
@@ -109,6 +129,13 @@ static struct tiling tiling_of(const struct rt_device *device, int channels, int
 static rt_status forward(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->x[0].shape, out = call->y.shape;
+    if (is_tiled(call->device))
+        return rt_tiled_convolve(call, &call->x[0], &call->y,
+                                 &(struct rt_tiled_convolution){.kernel = 1,
+                                                                .spread = true,
+                                                                .out_step = 1,
+                                                                .in_step = 4 * out.c,
+                                                                .bias = call->p[1]});
     const struct tiling t = tiling_of(call->device, out.c, TILE, in, blocks_of(call->device));
     return RT_LAUNCH(call->device, "conv_transpose2d.cl", "conv_transpose2d_forward", t.options,
                      (t.global[0], t.global[1], t.global[2]), RT_TENSOR(call->x[0]),
@@ -121,6 +148,13 @@ static rt_status forward(const struct rt_op_call *call)
 static rt_status backward_data(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->dx[0].shape, out = call->dy.shape;
+    if (is_tiled(call->device))
+        return rt_tiled_convolve(call, &call->dy, &call->dx[0],
+                                 &(struct rt_tiled_convolution){.kernel = 1,
+                                                                .gather = true,
+                                                                .out_step = 4 * out.c,
+                                                                .in_step = 1,
+                                                                .add = call->dx_add[0]});
     const struct tiling t = tiling_of(call->device, in.c, TILE_BACK, in, 1);
     return RT_LAUNCH(call->device, "conv_transpose2d.cl", "conv_transpose2d_backward_data",
                      t.options, (t.global[0], t.global[1], t.global[2]), RT_TENSOR(call->dy),
@@ -135,16 +169,13 @@ static rt_status sum_rows(const struct rt_op_call *call, const struct rt_tensor 
                           const struct rt_tensor *dy, struct cut cut, size_t *bias)
 {
     const struct rt_shape in = x->shape, out = dy->shape;
-    const bool exact = rt_device_is_exact(call->device), cpu = rt_device_is_cpu(call->device);
+    const bool exact = rt_device_is_exact(call->device);
     /* 16 lanes are too many registers for a GPU's work-item with more than one filter. */
-    const size_t tile_in = exact && !cpu ? 1 : TILE_IN;
+    const size_t tile_in = exact && !rt_device_is_cpu(call->device) ? 1 : TILE_IN;
     const size_t chunks = rt_ceil_div((size_t)in.n * (size_t)in.h, cut.span) * (size_t)cut.chunks;
     char options[96];
     snprintf(options, sizeof options, "%s -DTILE_IN=%zu%s",
-             tiling_of(call->device, 1, 1, in, 1).options, tile_in,
-             !exact ? ""
-             : cpu  ? " -DVEC=16"
-                    : " -DVEC=16 -DCPU=0");
+             tiling_of(call->device, 1, 1, in, 1).options, tile_in, exact ? " -DVEC=16" : "");
     *bias = call->scratch.offset + chunks * (size_t)in.c * (size_t)out.c * 4;
     return RT_LAUNCH(call->device, "conv_transpose2d.cl", "conv_transpose2d_backward_weights",
                      options, ((size_t)out.c * rt_ceil_div((size_t)in.c, tile_in), chunks, 1),
@@ -178,10 +209,23 @@ end:
     return status;
 }
 
+static rt_status tiled_weights(const struct rt_op_call *call)
+{
+    static const struct rt_activation none = {.relu = false};
+    const struct rt_tiled_weights weights = tiled_of(call->attributes);
+    rt_status status = RT_OK;
+    RT_TRY(rt_tiled_weights(call, &weights));
+    status = rt_activation_backward(call, &none, &call->dp[1]);
+end:
+    return status;
+}
+
 static rt_status backward_weights(const struct rt_op_call *call)
 {
     if (rt_device_is_exact(call->device))
         return exact_weights(call);
+    if (is_tiled(call->device))
+        return tiled_weights(call);
     const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
     const struct cut cut = cut_batch(in);
     struct rt_tensor bias = call->scratch;

@@ -120,7 +120,8 @@ static void winograd_in_steps(void **state)
 }
 
 /* Groups past every edge; channels and filter rows that fill no group, and several; steps of one
- * row and of more; chunks of several bands, and bands that an image does not fill. */
+ * row and of more; chunks of several bands, and bands that an image does not fill; more chunks than
+ * are summed up at once. */
 static void tiled(void **state)
 {
     (void)state;
@@ -132,7 +133,7 @@ static void tiled(void **state)
         {{2, 4, 12, 33}, 3, 5},  {{1, 2, 2, 2}, 3, 7},   {{2, 3, 13, 18}, 5, 7},
         {{1, 18, 6, 65}, 20, 3}, {{2, 9, 5, 7}, 33, 3},  {{2, 1, 4, 300}, 2, 3},
         {{9, 2, 33, 3}, 4, 3},   {{2, 70, 3, 8}, 40, 1}, {{3, 35, 17, 16}, 17, 5},
-        {{1, 3, 1, 40}, 64, 3},
+        {{1, 3, 1, 40}, 64, 3},  {{2, 3, 40, 70}, 5, 1}, {{3, 4, 33, 66}, 3, 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_as(RT_CONV_TILED, cases[i].x, cases[i].channels, cases[i].kernel, 1, i % 3 != 1,

@@ -170,7 +170,9 @@ static float *run_loss(struct fixture *f, const struct rt_loss *loss, bool parts
     }
     assert_ok(rt_loss_read(state, values));
     rt_loss_destroy(state);
-    return guarded_read(&dx, "gradient");
+    float *result = guarded_read(&dx, "gradient");
+    rt_buffer_destroy(dx.tensor.buffer);
+    return result;
 }
 
 /* The loss counts what rt_confusion_add would, and its values and gradient stay the same to the
