@@ -292,13 +292,8 @@ end:
 
 /* --- the variants ---------------------------------------------------------------------------- */
 
-/* On an NVIDIA H200, 2048 filters of F(4x4, 3x3) take as long as in tiles, 4096 two thirds of it;
- * the sums over a batch's tiles gain from 4096 on. */
-#define LEAST_FILTERS                                                                              \
-    {                                                                                              \
-        2048, 2048, 4096                                                                           \
-    }
-
+/* The least filters are of F(4x4, 3x3) on an NVIDIA H200: from 2048 on it takes no longer than
+ * tiles, from 4096 on two thirds; sums over all tiles of a batch gain from 4096 on. */
 #define VARIANT(SIZE)                                                                              \
     static size_t scratch##SIZE(const struct rt_device *device, const struct rt_conv2d *a,         \
                                 struct rt_shape x, enum rt_conv2d_part part)                       \
@@ -323,7 +318,7 @@ end:
         .scratch = scratch##SIZE,                                                                  \
         .pools = true,                                                                             \
         .better = &rt_conv2d_winograd, /* on CPUs: 6 to 40 times */                                \
-        .least_filters = LEAST_FILTERS,                                                            \
+        .least_filters = {2048, 2048, 4096},                                                       \
         .run = {[RT_CONV2D_FORWARD] = forward##SIZE,                                               \
                 [RT_CONV2D_BACKWARD_DATA] = backward_data##SIZE,                                   \
                 [RT_CONV2D_BACKWARD_WEIGHTS] = backward_weights##SIZE},                            \

@@ -22,6 +22,7 @@ rt_status rt_tile_group_choose(struct rt_device *device, const struct rt_tile_re
     for (;; items /= 2) {
         size_t most = 1;
         *group = request->make(device, kernel, in, out, items);
+        strcat(group->options, request->options);
         if (items > 1 && group->local_bytes > rt_device_describe(device)->local_bytes)
             continue;
         RT_TRY(
@@ -78,22 +79,6 @@ static struct rt_tile_group convolve_group(const struct rt_device *device, int k
     return g;
 }
 
-static struct rt_tile_group spread_group(const struct rt_device *device, int kernel,
-                                         struct rt_shape in, struct rt_shape out, size_t items)
-{
-    struct rt_tile_group g = convolve_group(device, kernel, in, out, items);
-    strcat(g.options, " -DSPREAD=1");
-    return g;
-}
-
-static struct rt_tile_group gather_group(const struct rt_device *device, int kernel,
-                                         struct rt_shape in, struct rt_shape out, size_t items)
-{
-    struct rt_tile_group g = convolve_group(device, kernel, in, out, items);
-    strcat(g.options, " -DGATHER=1");
-    return g;
-}
-
 /* A tensor whose 2x2 blocks of pixels count as four channels of one. */
 static struct rt_shape blocks_of(struct rt_shape s)
 {
@@ -103,10 +88,13 @@ static struct rt_shape blocks_of(struct rt_shape s)
 rt_status rt_tiled_convolve(const struct rt_op_call *call, const struct rt_tensor *x,
                             const struct rt_tensor *y, const struct rt_tiled_convolution *c)
 {
-    const struct rt_tile_request request = {"conv2d_tiled.cl", "tiled_convolve", 4,
-                                            c->spread   ? spread_group
-                                            : c->gather ? gather_group
-                                                        : convolve_group};
+    const struct rt_tile_request request = {.file = "conv2d_tiled.cl",
+                                            .kernel = "tiled_convolve",
+                                            .options = c->spread   ? " -DSPREAD=1"
+                                                       : c->gather ? " -DGATHER=1"
+                                                                   : "",
+                                            .times = 4,
+                                            .make = convolve_group};
     const struct rt_shape in = c->gather ? blocks_of(x->shape) : x->shape;
     const struct rt_shape out = c->spread ? blocks_of(y->shape) : y->shape;
     struct rt_tile_group g;

@@ -17,7 +17,7 @@ struct rt_tile_group {
 /* The group that a kernel should have for a job, with so many work-items at most, which are up to
  * `times` as many as other kernels have: the more share a tile, the less of it each has to load. */
 struct rt_tile_request {
-    const char *file, *kernel;
+    const char *file, *kernel, *options; /* those beside the group's */
     size_t times;
     struct rt_tile_group (*make)(const struct rt_device *device, int kernel, struct rt_shape in,
                                  struct rt_shape out, size_t items);

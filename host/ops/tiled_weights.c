@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <string.h>
 
 #include "ops/activation.h"
 #include "ops/tiled.h"
@@ -49,7 +48,7 @@ static size_t rows_each(int kernel)
     return kernel == 1 ? 4 : kernel == 3 ? 2 : 1;
 }
 
-/* What is stated, of filters between these: */
+/* What is stated for filters between channels of these shapes. */
 struct plan {
     size_t across, deep; /* work-items of the group that all filters would fill */
     size_t splits;
@@ -98,15 +97,6 @@ static struct rt_tile_group make_group(const struct rt_device *device, int kerne
     return g;
 }
 
-static struct rt_tile_group make_transposed(const struct rt_device *device, int kernel,
-                                            struct rt_shape in, struct rt_shape out, size_t items)
-{
-    struct rt_tile_group g = make_group(device, kernel, in, out, items);
-    const size_t length = strlen(g.options);
-    snprintf(g.options + length, sizeof g.options - length, " -DTRANSPOSED=1");
-    return g;
-}
-
 /* How the batch is cut: an image into `bands` bands of rows, all images' into `chunks` chunks of
  * `each`, of which every one leaves `splits` sums. */
 struct cut {
@@ -141,8 +131,11 @@ size_t rt_tiled_weights_scratch(const struct rt_device *device,
 
 rt_status rt_tiled_weights(const struct rt_op_call *call, const struct rt_tiled_weights *weights)
 {
-    const struct rt_tile_request request = {"conv2d_tiled_weights.cl", "tiled_weights", 2,
-                                            weights->transposed ? make_transposed : make_group};
+    const struct rt_tile_request request = {.file = "conv2d_tiled_weights.cl",
+                                            .kernel = "tiled_weights",
+                                            .options = weights->transposed ? " -DTRANSPOSED=1" : "",
+                                            .times = 2,
+                                            .make = make_group};
     const struct rt_shape in = call->x[0].shape, out = outputs_of(weights, in);
     const struct cut cut = cut_batch(call->device, weights, in);
     const struct rt_tensor *sums = cut.parts > 1 ? &call->scratch : &call->dp[0];
