@@ -16,8 +16,8 @@ static const struct rt_conv2d_variant *const choices[][4] = {
     [RT_CONV_WINOGRAD4] = {&rt_conv2d_winograd4, &rt_conv2d_direct, &rt_conv2d_plain},
 };
 
-/* What RT_CONV_AUTO is on other devices than CPUs. */
-static const struct rt_conv2d_variant *const choices_of_others[] = {
+/* What RT_CONV_AUTO is where work-items share local memory. */
+static const struct rt_conv2d_variant *const choices_of_groups[] = {
     &rt_conv2d_winograd4, &rt_conv2d_tiled, &rt_conv2d_direct, &rt_conv2d_plain, NULL};
 
 const struct rt_conv2d_variant *const rt_conv2d_variants[] = {
@@ -44,7 +44,8 @@ static const struct rt_conv2d_variant *variant_of(const struct rt_device *device
         return chosen;
     const bool automatic = conv == RT_CONV_AUTO;
     const struct rt_conv2d_variant *const *variant =
-        automatic && !rt_device_is_cpu(device) ? choices_of_others : choices[conv];
+        automatic && !rt_device_is_cpu(device) && rt_device_group(device) > 1 ? choices_of_groups
+                                                                              : choices[conv];
     for (; *variant; variant++)
         if (rt_conv2d_usable(device, a, x, part, *variant) &&
             !(automatic && x.c * a->channels < (*variant)->least_filters[part]))

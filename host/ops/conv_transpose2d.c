@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "ops/activation.h"
+#include "ops/conv2d.h"
 #include "ops/reference.h"
 #include "ops/tiled.h"
 
@@ -67,11 +67,13 @@ static struct cut cut_images(const struct rt_conv_transpose2d *a, struct rt_shap
     return cut;
 }
 
-/* Whether work-groups share tiles. Of the gradient by the weights exact math has an order of its
- * own. */
-static bool is_tiled(const struct rt_device *device)
+/* Whether work-groups share tiles in a part, as they do in convolutions. In exact math the gradient
+ * by the weights has an order of its own. */
+static bool is_tiled(const struct rt_device *device, enum rt_conv2d_part part)
 {
-    return rt_device_group(device) > 1;
+    return rt_device_group(device) > 1 &&
+           !rt_device_avoids(device, rt_conv2d_part_name(part), rt_conv2d_tiled.name) &&
+           !(part == RT_CONV2D_BACKWARD_WEIGHTS && rt_device_is_exact(device));
 }
 
 static struct rt_tiled_weights tiled_of(const struct rt_conv_transpose2d *a)
@@ -86,7 +88,7 @@ static size_t scratch(const struct rt_device *device, const void *attributes,
     const struct rt_conv_transpose2d *a = attributes;
     if (direction == RT_FORWARD)
         return 0;
-    if (is_tiled(device) && !rt_device_is_exact(device)) {
+    if (is_tiled(device, RT_CONV2D_BACKWARD_WEIGHTS)) {
         const struct rt_tiled_weights weights = tiled_of(a);
         const size_t floats = rt_tiled_weights_scratch(device, &weights, *x);
         const size_t bias =
@@ -129,7 +131,7 @@ static struct tiling tiling_of(const struct rt_device *device, int channels, int
 static rt_status forward(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->x[0].shape, out = call->y.shape;
-    if (is_tiled(call->device))
+    if (is_tiled(call->device, RT_CONV2D_FORWARD))
         return rt_tiled_convolve(call, &call->x[0], &call->y,
                                  &(struct rt_tiled_convolution){.kernel = 1,
                                                                 .spread = true,
@@ -148,7 +150,7 @@ static rt_status forward(const struct rt_op_call *call)
 static rt_status backward_data(const struct rt_op_call *call)
 {
     const struct rt_shape in = call->dx[0].shape, out = call->dy.shape;
-    if (is_tiled(call->device))
+    if (is_tiled(call->device, RT_CONV2D_BACKWARD_DATA))
         return rt_tiled_convolve(call, &call->dy, &call->dx[0],
                                  &(struct rt_tiled_convolution){.kernel = 1,
                                                                 .gather = true,
@@ -224,7 +226,7 @@ static rt_status backward_weights(const struct rt_op_call *call)
 {
     if (rt_device_is_exact(call->device))
         return exact_weights(call);
-    if (is_tiled(call->device))
+    if (is_tiled(call->device, RT_CONV2D_BACKWARD_WEIGHTS))
         return tiled_weights(call);
     const struct rt_shape in = call->x[0].shape, out = call->dy.shape;
     const struct cut cut = cut_batch(in);

@@ -40,7 +40,8 @@ end:
 #define ROWS 4
 #define CHANNELS 8
 
-/* Local memory of a group, and the input channels that it takes at a time, at most. */
+/* Local memory of a group, if the device has more, else half of it: one group alone would wait for
+ * what it loads; and the input channels that it takes at a time, at most. */
 #define LOCAL_BYTES ((size_t)32 << 10)
 #define SLAB_MAX 8
 #define ALIGNMENT (4 * sizeof(float)) /* of the filters, behind the inputs */
@@ -61,7 +62,8 @@ static struct rt_tile_group convolve_group(const struct rt_device *device, int k
                                            struct rt_shape in, struct rt_shape out, size_t items)
 {
     const size_t *sizes = rt_device_describe(device)->group_sizes;
-    const size_t room = smaller(LOCAL_BYTES, rt_device_describe(device)->local_bytes);
+    const size_t bytes_of_device = rt_device_describe(device)->local_bytes;
+    const size_t room = bytes_of_device > LOCAL_BYTES ? LOCAL_BYTES : bytes_of_device / 2;
     const size_t rows = rt_ceil_div((size_t)out.h, ROWS);
     const size_t across = rt_tile_fit((size_t)out.w, smaller(smaller(16, items), sizes[0]));
     items /= across;

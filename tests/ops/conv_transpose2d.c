@@ -26,6 +26,7 @@ static void sizes(void **state)
         check((struct rt_shape){1 + i % 3, 1 + i, 1 + i * 5 % 9, widths[i]}, 1 + i * 3 % 5);
     check((struct rt_shape){3, 4, 30, 16}, 4);
     check((struct rt_shape){1, 1, 1, 1}, 1);
+    check((struct rt_shape){2, 136, 1, 2}, 40); /* several groups of filters */
 }
 
 /* The gradients of the filters and the bias by `n` images from number `first` on, added to those
