@@ -112,11 +112,11 @@ static rt_status build(struct rt_device *device, const char *file, const char *o
     RT_TRY(source_text(file, &text));
     const int cpu = rt_device_is_cpu(device);
     if (strstr(options, "-DVEC="))
-        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DCPU=%d %s%s", cpu, options,
-                         math_option(device)));
+        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 %s%s -DCPU=%d", options, math_option(device),
+                         cpu));
     else
-        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DCPU=%d -DVEC=%d %s%s", cpu,
-                         rt_device_vector(device), options, math_option(device)));
+        RT_TRY(rt_format(&all_options, "-cl-std=CL1.2 -DVEC=%d %s%s -DCPU=%d",
+                         rt_device_vector(device), options, math_option(device), cpu));
     const struct rt_program_source source = {common, text, all_options};
     *program = rt_program_cache_load(device, &source);
     const bool cached = *program;
