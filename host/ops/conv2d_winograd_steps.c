@@ -28,11 +28,6 @@ static bool supports(const struct rt_device *device, const struct rt_conv2d *a, 
     return a->kernel == 3 && a->stride == 1 && rt_conv2d_groups(a) == 1;
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 /* --- what lies in scratch -------------------------------------------------------------------- */
 
 /* filters[place][in][out], or chunks of their gradients [chunk][place][out][in]; then
@@ -46,11 +41,6 @@ struct layout {
     size_t inputs, outputs, end;
 };
 
-static size_t at_least(size_t value, size_t least)
-{
-    return value < least ? least : value;
-}
-
 static struct layout layout_of(const struct rt_device *device, const struct rt_conv2d *a,
                                struct rt_shape x, enum rt_conv2d_part part, int size)
 {
@@ -60,12 +50,12 @@ static struct layout layout_of(const struct rt_device *device, const struct rt_c
     l.tiles = (size_t)x.n * rt_ceil_div((size_t)x.h, edge) * rt_ceil_div((size_t)x.w, edge);
     l.filters = l.places * in * out;
     const size_t tile_bytes = sizeof(float) * l.places * (in + out);
-    l.together = smaller(TILES_BYTES, room) / tile_bytes / TILES_LEAST * TILES_LEAST;
-    l.together = smaller(at_least(l.together, TILES_LEAST), l.tiles);
+    l.together = rt_smaller(TILES_BYTES, room) / tile_bytes / TILES_LEAST * TILES_LEAST;
+    l.together = rt_smaller(rt_larger(l.together, TILES_LEAST), l.tiles);
     if (part == RT_CONV2D_BACKWARD_WEIGHTS)
-        l.chunks = smaller(smaller(PARTIAL_BYTES, room) / (sizeof(float) * l.filters),
-                           smaller(CHUNKS_MAX, rt_ceil_div(l.together, CHUNK_LEAST)));
-    l.each = rt_ceil_div(l.together, at_least(l.chunks, 1));
+        l.chunks = rt_smaller(rt_smaller(PARTIAL_BYTES, room) / (sizeof(float) * l.filters),
+                              rt_smaller(CHUNKS_MAX, rt_ceil_div(l.together, CHUNK_LEAST)));
+    l.each = rt_ceil_div(l.together, rt_larger(l.chunks, 1));
     l.chunks = rt_ceil_div(l.together, l.each);
     const bool turned = part == RT_CONV2D_BACKWARD_DATA; /* whose inputs are the gradients */
     l.inputs = l.chunks * l.filters;
@@ -83,7 +73,7 @@ static size_t scratch(const struct rt_device *device, const struct rt_conv2d *a,
 /* The tiles from `first` on that are transformed together. */
 static size_t tiles_from(const struct layout *l, size_t first)
 {
-    return smaller(l->together, l->tiles - first);
+    return rt_smaller(l->together, l->tiles - first);
 }
 
 /* --- the products ---------------------------------------------------------------------------- */
@@ -116,8 +106,8 @@ static struct group make_group(const struct rt_device *device, const struct prod
                                size_t items)
 {
     const struct rt_device_info *info = rt_device_describe(device);
-    const size_t room = smaller(LOCAL_BYTES, info->local_bytes);
-    const size_t vector = at_least((size_t)rt_device_vector(device), 4);
+    const size_t room = rt_smaller(LOCAL_BYTES, info->local_bytes);
+    const size_t vector = rt_larger((size_t)rt_device_vector(device), 4);
     struct group g = {1, 1, vector == 8 ? vector : 2 * vector, {0}};
     while (g.deep * ROWS < p->height && g.deep < DEEP_MAX && g.deep * 2 <= items &&
            g.deep * 2 <= info->group_sizes[1])

@@ -10,6 +10,16 @@ static inline size_t rt_ceil_div(size_t count, size_t size)
     return (count + size - 1) / size;
 }
 
+static inline size_t rt_smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t rt_larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 /* Element-wise kernels: a work-item takes some rows of some columns. */
 struct rt_share {
     int columns, rows;   /* of one work-item; columns is a multiple of the vector width */

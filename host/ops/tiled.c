@@ -53,11 +53,6 @@ static size_t slab_bytes(const size_t local[3], size_t kernel)
     return sizeof(float) * (in + kernel * kernel * (CHANNELS * local[2] + 4));
 }
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
 static struct rt_tile_group convolve_group(const struct rt_device *device, int kernel,
                                            struct rt_shape in, struct rt_shape out, size_t items)
 {
@@ -65,15 +60,15 @@ static struct rt_tile_group convolve_group(const struct rt_device *device, int k
     const size_t bytes_of_device = rt_device_describe(device)->local_bytes;
     const size_t room = bytes_of_device > LOCAL_BYTES ? LOCAL_BYTES : bytes_of_device / 2;
     const size_t rows = rt_ceil_div((size_t)out.h, ROWS);
-    const size_t across = rt_tile_fit((size_t)out.w, smaller(smaller(16, items), sizes[0]));
+    const size_t across = rt_tile_fit((size_t)out.w, rt_smaller(rt_smaller(16, items), sizes[0]));
     items /= across;
-    size_t down = rt_tile_fit(rows, smaller(smaller(2, items), sizes[1]));
+    size_t down = rt_tile_fit(rows, rt_smaller(rt_smaller(2, items), sizes[1]));
     const size_t deep =
-        rt_tile_fit(rt_ceil_div((size_t)out.c, CHANNELS), smaller(items / down, sizes[2]));
-    down = rt_tile_fit(rows, smaller(items / deep, sizes[1]));
+        rt_tile_fit(rt_ceil_div((size_t)out.c, CHANNELS), rt_smaller(items / down, sizes[2]));
+    down = rt_tile_fit(rows, rt_smaller(items / deep, sizes[1]));
     struct rt_tile_group g = {.local = {across, down, deep}};
     const size_t bytes = slab_bytes(g.local, (size_t)kernel);
-    const size_t slab = rt_tile_fit((size_t)in.c, smaller(SLAB_MAX, (room - ALIGNMENT) / bytes));
+    const size_t slab = rt_tile_fit((size_t)in.c, rt_smaller(SLAB_MAX, (room - ALIGNMENT) / bytes));
     g.local_bytes = slab * bytes + ALIGNMENT;
     snprintf(g.options, sizeof g.options,
              "-DVEC=1 -DKERNEL=%d -DACROSS=%zu -DDOWN=%zu -DDEEP=%zu -DSLAB=%zu", kernel, across,

@@ -25,16 +25,6 @@
 #define CHUNKS_MAX 1024
 #define PARTS_MAX 4096
 
-static size_t smaller(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-static size_t larger(size_t a, size_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Outputs that count as channels: with their taps, if transposed. */
 static struct rt_shape outputs_of(const struct rt_tiled_weights *w, struct rt_shape x)
 {
@@ -68,8 +58,8 @@ static struct plan plan_for(int kernel, struct rt_shape in, struct rt_shape out)
     p.across = even_parts(rt_ceil_div((size_t)(in.c * kernel), rows_each(kernel)), ITEMS / p.deep);
     while (p.across * p.deep * p.splits * 2 <= ITEMS && p.splits < SPLITS_MAX)
         p.splits *= 2;
-    p.step = larger(STEP, RUN * p.splits);
-    p.columns = larger(rt_tile_fit((size_t)in.w, p.step), COLUMNS_MIN);
+    p.step = rt_larger(STEP, RUN * p.splits);
+    p.columns = rt_larger(rt_tile_fit((size_t)in.w, p.step), COLUMNS_MIN);
     return p;
 }
 
@@ -80,15 +70,15 @@ static struct rt_tile_group make_group(const struct rt_device *device, int kerne
     const struct plan p = plan_for(kernel, in, out);
     const size_t each = rows_each(kernel);
     const size_t pitch = (p.step / p.columns * (p.columns + (size_t)kernel - 1)) | 1;
-    size_t deep = rt_tile_fit(p.deep, smaller(items, sizes[1]));
-    size_t across = even_parts(p.across, smaller(items / deep, sizes[0])), bytes;
+    size_t deep = rt_tile_fit(p.deep, rt_smaller(items, sizes[1]));
+    size_t across = even_parts(p.across, rt_smaller(items / deep, sizes[0])), bytes;
     for (;; across = rt_ceil_div(across, 2)) {
         bytes =
             sizeof(float) * (each * across * pitch + p.step * (CHANNELS * deep + 4)) + ALIGNMENT;
         if (across == 1 || bytes <= LOCAL_BYTES)
             break;
     }
-    const size_t split = rt_tile_fit(p.splits, smaller(items / (deep * across), sizes[2]));
+    const size_t split = rt_tile_fit(p.splits, rt_smaller(items / (deep * across), sizes[2]));
     struct rt_tile_group g = {.local = {across, deep, split}, .local_bytes = bytes};
     snprintf(g.options, sizeof g.options,
              "-DVEC=1 -DKERNEL=%d -DACROSS=%zu -DDEEP=%zu -DEACH=%zu -DCOLUMNS=%zu -DSPLITS=%zu "
@@ -112,11 +102,11 @@ static struct cut cut_batch(const struct rt_device *device, const struct rt_tile
     struct cut cut = {.bands = rt_ceil_div((size_t)x.h, p.step / p.columns),
                       .filters = (size_t)out.c * (size_t)x.c * (size_t)(w->kernel * w->kernel)};
     /* Less only on the smallest devices. */
-    const size_t room = smaller(PARTIAL_FLOATS, rt_device_describe(device)->buffer_bytes / 16);
+    const size_t room = rt_smaller(PARTIAL_FLOATS, rt_device_describe(device)->buffer_bytes / 16);
     const size_t all = (size_t)x.n * cut.bands;
     const size_t most =
-        smaller(smaller(room / (cut.filters * p.splits), PARTS_MAX / p.splits), CHUNKS_MAX);
-    cut.each = rt_ceil_div(all, larger(most, 1));
+        rt_smaller(rt_smaller(room / (cut.filters * p.splits), PARTS_MAX / p.splits), CHUNKS_MAX);
+    cut.each = rt_ceil_div(all, rt_larger(most, 1));
     cut.chunks = rt_ceil_div(all, cut.each);
     cut.parts = cut.chunks * p.splits;
     return cut;
