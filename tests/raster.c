@@ -190,6 +190,10 @@ static void what_is_no_raster(void **state)
     assert_null(raster);
     assert_fails(rt_raster_open(&raster, folder), RT_ERROR_IO, "not a regular file");
     assert_fails(rt_raster_open(&raster, "/nowhere.tif"), RT_ERROR_IO, "/nowhere.tif");
+    /* 211 bytes that tell of 29441 bands */
+    char *bands = test_path(getenv("RETORT_CL_SOURCES"), "../tests/fuzz/corpus/raster/found-bands");
+    assert_fails(rt_raster_open(&raster, bands), RT_ERROR_FORMAT, "cannot hold");
+    free(bands);
     assert_fails(rt_raster_open(&raster, "/vsicurl/http://127.0.0.1:1/a.tif"), RT_ERROR_IO,
                  "cannot read");
     free(path);

@@ -24,8 +24,9 @@
     X(GDALAllRegister) X(GDALClose) X(GDALCreate) X(GDALCreateColorTable) X(GDALCreateCopy) \
     X(GDALDataTypeIsComplex) X(GDALDatasetCommitTransaction) X(GDALDatasetCreateLayer) \
     X(GDALDatasetExecuteSQL) X(GDALDatasetReleaseResultSet) X(GDALDatasetStartTransaction) \
-    X(GDALDeregisterDriver) X(GDALDestroyColorTable) X(GDALDestroyDriver) \
+    X(GDALDeregisterDriver) X(GDALDestroyColorTable) X(GDALDestroyDriver) X(GDALGetBlockSize) \
     X(GDALGetColorEntryAsRGB) X(GDALGetColorEntryCount) X(GDALGetDataTypeName) \
+    X(GDALGetDataTypeSizeBytes) \
     X(GDALGetDriverByName) X(GDALGetGCPCount) X(GDALGetGCPSpatialRef) X(GDALGetGCPs) \
     X(GDALGetGeoTransform) X(GDALGetMaskBand) X(GDALGetMaskFlags) X(GDALGetMetadata) \
     X(GDALGetMetadataItem) X(GDALGetRasterBand) X(GDALGetRasterColorTable) X(GDALGetRasterCount) \

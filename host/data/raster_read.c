@@ -12,8 +12,12 @@
 #include "data/raster_gdal.h"
 
 #define SIDE_MOST (1 << 20) /* of a raster, pixels */
-#define SAMPLE_SIDE 16      /* windows along each side of a single raster that is measured */
-#define SAMPLE_PIXELS 32    /* along each side of such a window */
+/* GDAL takes memory for a whole block of a file, of all bands where they lie together: as much as
+ * this, or as the file can hold packed by deflate. */
+#define BLOCK_BYTES (64 << 20)
+#define PACKED_MOST 1032
+#define SAMPLE_SIDE 16   /* windows along each side of a single raster that is measured */
+#define SAMPLE_PIXELS 32 /* along each side of such a window */
 
 struct rt_raster {
     char *path;
@@ -57,6 +61,28 @@ static rt_status describe_bands(struct rt_raster *raster, const int *list, int c
     return RT_OK;
 }
 
+/* What a file says of its size is not believed beyond what it can hold. */
+static rt_status check_block(const struct rt_raster *raster)
+{
+    GDALRasterBandH band = rt_gdal.GDALGetRasterBand(raster->dataset, 1);
+    const char *interleave =
+        rt_gdal.GDALGetMetadataItem(raster->dataset, "INTERLEAVE", "IMAGE_STRUCTURE");
+    const int together = interleave && strcmp(interleave, "PIXEL") == 0 ? raster->info.bands : 1;
+    const int bytes = rt_gdal.GDALGetDataTypeSizeBytes(rt_gdal.GDALGetRasterDataType(band));
+    int width, height;
+    struct stat info;
+    rt_gdal.GDALGetBlockSize(band, &width, &height);
+    const double block = (double)width * height * together * bytes;
+    if (block > (double)BLOCK_BYTES && stat(raster->path, &info) == 0 &&
+        block > (double)info.st_size * PACKED_MOST)
+        return rt_fail(
+            RT_ERROR_FORMAT,
+            "cannot read %s: its blocks would take %.3g bytes each, which its %.3g cannot "
+            "hold: %d x %d pixels of %d bands",
+            raster->path, block, (double)info.st_size, width, height, together);
+    return RT_OK;
+}
+
 static rt_status describe(struct rt_raster *raster)
 {
     static const int first[] = {1, 2, 3};
@@ -75,6 +101,9 @@ static rt_status describe(struct rt_raster *raster)
                        "cannot read %s: it has %d x %d pixels, more than the 2^20 a side that are "
                        "taken",
                        raster->path, info->width, info->height);
+    rt_status status = check_block(raster);
+    if (status < 0)
+        return status;
     return describe_bands(raster, first, info->bands < 3 ? info->bands : 3);
 }
 
