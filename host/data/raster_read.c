@@ -77,9 +77,9 @@ static rt_status check_block(const struct rt_raster *raster)
         block > (double)info.st_size * PACKED_MOST)
         return rt_fail(
             RT_ERROR_FORMAT,
-            "cannot read %s: its blocks would take %.3g bytes each, which its %.3g cannot "
-            "hold: %d x %d pixels of %d bands",
-            raster->path, block, (double)info.st_size, width, height, together);
+            "cannot read %s: it claims blocks of %d x %d pixels of %d band%s, which a file "
+            "of %.0f bytes cannot hold",
+            raster->path, width, height, together, together == 1 ? "" : "s", (double)info.st_size);
     return RT_OK;
 }
 
