@@ -12,10 +12,12 @@
 #include "data/raster_gdal.h"
 
 #define SIDE_MOST (1 << 20) /* of a raster, pixels */
+
 /* GDAL takes memory for a whole block of a file, of all bands where they lie together: as much as
  * this, or as the file can hold packed by deflate. */
 #define BLOCK_BYTES (64 << 20)
 #define PACKED_MOST 1032
+
 #define SAMPLE_SIDE 16   /* windows along each side of a single raster that is measured */
 #define SAMPLE_PIXELS 32 /* along each side of such a window */
 
